@@ -1,0 +1,7 @@
+"""What happens around training: history, pictures, messages."""
+
+from flowdeblur.callbacks.history import History
+from flowdeblur.callbacks.messages import Messages
+from flowdeblur.callbacks.pictures import Pictures
+
+__all__ = ["History", "Messages", "Pictures"]

@@ -1,0 +1,80 @@
+"""Panels of the same held-out frames at every validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from flowdeblur.batch import Batch
+from flowdeblur.metrics import psnr
+from flowdeblur.networks import Restoration
+from flowdeblur.tasks.task import Task
+from flowdeblur.viz.panels import panel, restoration_columns, save_picture
+
+
+class Pictures(L.Callback):
+    """Show blurry, restored, sharp, predicted and true flow of the first held-out frames.
+
+    Args:
+        folder: where ``val_<step>.png`` and ``test.png`` go.
+        rows: how many frames are shown, from the first batch.
+    """
+
+    def __init__(self, folder: str, rows: int = 4) -> None:
+        self.folder, self.rows = Path(folder), rows
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Lightning's hook."""
+        if batch_idx == 0 and trainer.state.fn == "fit":
+            self._show(trainer, pl_module, outputs, batch, f"val_{trainer.global_step:06d}")
+
+    def on_test_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Lightning's hook."""
+        if batch_idx == 0:
+            self._show(trainer, pl_module, outputs, batch, "test")
+
+    def _show(
+        self, trainer: L.Trainer, task: L.LightningModule, outputs: object, batch: Batch, name: str
+    ) -> None:
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(task, Task)
+        assert isinstance(outputs, Restoration)
+        current = task.network.frame_offsets.index(0)
+        before = psnr(batch["frames"][:, current], batch["sharp"])
+        after = psnr(outputs.restored, batch["sharp"])
+        notes = [
+            f"{key}: {old:.2f} -> {new:.2f} dB"
+            for key, old, new in zip(batch["key"], before.tolist(), after.tolist(), strict=True)
+        ]
+        picture = panel(restoration_columns(batch, outputs, current), self.rows, notes)
+        save_picture(self.folder / f"{name}.png", picture)
+        for logger in trainer.loggers:
+            log_picture(logger, name.partition("_")[0], picture, trainer.global_step)
+
+
+def log_picture(logger: Logger, name: str, picture: np.ndarray, step: int) -> None:
+    """Hand a picture (H, W, 3) uint8 to a logger that takes pictures."""
+    if isinstance(logger, WandbLogger):
+        logger.log_image(key=f"{name}/panel", images=[picture], step=step)
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image(f"{name}/panel", picture, step, dataformats="HWC")

@@ -1,0 +1,60 @@
+"""The command ``flowdeblur``: each subcommand is a module with ``main(argv) -> exit status``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+import flowdeblur
+from flowdeblur.errors import Failure, UserError
+
+COMMANDS = {
+    "train": "train a network, from the configuration in conf",
+    "deblur": "restore a video, a folder of frames or a picture",
+    "benchmark": "measure the operator or the networks on this machine",
+}
+
+_HELP = """usage: flowdeblur COMMAND ...
+
+Deep dynamic scene deblurring from optical flow.
+
+commands:
+{commands}
+
+flowdeblur COMMAND --help tells more, for example:
+  flowdeblur train model=bidirectional
+  flowdeblur deblur blurry.mp4 sharp.mp4 --weights runs/<id>/weights.safetensors"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit status: 2 for a user's mistake, 1 for a failure."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments.pop(0) if arguments else "--help"
+    if command in {"-h", "--help"}:
+        rows = (f"  {name:11}{text}" for name, text in COMMANDS.items())
+        print(_HELP.format(commands="\n".join(rows)))
+        return 0
+    if command == "--version":
+        print(flowdeblur.__version__)
+        return 0
+    if command not in COMMANDS:
+        print(f"error: no command {command!r}; choose one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"flowdeblur.cli.{command}")
+    return guarded(module.main, arguments)
+
+
+def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Run a command; print its expected errors in one line each, without a traceback."""
+    try:
+        return command(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Failure as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

@@ -1,0 +1,58 @@
+"""Turn Hydra's complaints about a command line into one line with the nearest valid names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+
+from flowdeblur.engine.configuration import config_dir, nearest
+
+
+def explain(error: Exception, argv: Sequence[str]) -> str:
+    """Describe what is wrong with a command line.
+
+    Args:
+        error: what Hydra raised.
+        argv: the command line.
+
+    Returns:
+        One line.
+    """
+    first = str(error).splitlines()[0]
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        if group:
+            return f"{group}={option}: no such option{nearest(option, error.options or [])}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not a valid override; write key=value, with quotes around special characters"
+    unknown = re.search(r"Could not override '([^']+)'", str(error)) or re.search(
+        r"Key '([^']+)' is not in struct", str(error)
+    )
+    if unknown:
+        key = unknown[1]
+        return f"{key}: no such key{_nearest_keys(key, argv)}"
+    return first
+
+
+def _nearest_keys(key: str, argv: Sequence[str]) -> str:
+    overrides = [each for each in argv if "=" in each and not each.lstrip("+~").startswith(key)]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            config = compose("train", overrides)
+    except HydraException:  # another of the overrides is wrong as well: it will be told next
+        return ""
+    parent, _, leaf = key.rpartition(".")
+    node = config
+    for part in parent.split(".") if parent else []:
+        child = node.get(part) if isinstance(node, DictConfig) else None
+        if not isinstance(child, DictConfig):
+            return ""
+        node = child
+    groups = {each.name for each in config_dir().iterdir() if each.is_dir()} if not parent else set()
+    return nearest(leaf, {str(each) for each in node} | groups)

@@ -1,0 +1,151 @@
+"""Geometric and colour augmentation: one draw for all frames of a sample, and its flow turns with the picture.
+
+A transform is called with a sample and a random generator. Kornia's transforms work on batches of pictures; these work
+on one sample before it is cut out of its full-size frames, and know that a flow is a field of vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flowdeblur.data.sample import Sample
+from flowdeblur.errors import UserError
+
+Transform = Callable[[Sample, np.random.Generator], Sample]
+
+
+class Crop:
+    """Cut a random window of ``size`` (H, W)."""
+
+    def __init__(self, size: Sequence[int]) -> None:
+        self.height, self.width = size
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Crop ``sample``."""
+        height, width = sample["sharp"].shape[-2:]
+        _demand(sample, self.height, self.width)
+        top = int(rng.integers(height - self.height + 1))
+        left = int(rng.integers(width - self.width + 1))
+        window = (..., slice(top, top + self.height), slice(left, left + self.width))
+        return _map(sample, lambda x: x[window])
+
+
+class TurnedCrop:
+    """Cut a random window that is rotated and resized, in one bilinear sampling.
+
+    The paper's "crop, resize, rotate, scale" without its numbers; the ranges are ours.
+
+    Args:
+        size: (H, W) of the result.
+        scale: range of the factor by which the picture is enlarged, drawn log-uniformly.
+        degrees: rotation is drawn uniformly from -degrees .. degrees.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        scale: tuple[float, float] = (0.8, 1.25),
+        degrees: float = 15.0,
+    ) -> None:
+        self.height, self.width = size
+        self.scale, self.degrees = scale, degrees
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Cut a window out of ``sample``, inside the picture wherever one fits."""
+        height, width = sample["sharp"].shape[-2:]
+        _demand(sample, self.height, self.width)
+        scale = float(np.exp(rng.uniform(*np.log(self.scale))))
+        angle = math.radians(rng.uniform(-self.degrees, self.degrees))
+        where = rng.uniform(-1, 1, size=2)
+        cos, sin = math.cos(angle), math.sin(angle)
+        # The window's bounding box must fit: a larger factor shrinks it.
+        reach_x = (abs(cos) * self.width + abs(sin) * self.height) / 2
+        reach_y = (abs(sin) * self.width + abs(cos) * self.height) / 2
+        scale = max(scale, 2 * reach_x / width, 2 * reach_y / height)
+        centre_x = width / 2 + where[0] * (width / 2 - reach_x / scale)
+        centre_y = height / 2 + where[1] * (height / 2 - reach_y / scale)
+        # A pixel p of the window, counted from its centre, lies at centre + turn p in the picture.
+        turn = torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float32) / scale
+        x = torch.arange(self.width) + 0.5 - self.width / 2
+        y = torch.arange(self.height) + 0.5 - self.height / 2
+        window = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+        target = window @ turn.T + torch.tensor([centre_x, centre_y], dtype=torch.float32)
+        grid = 2 * target / torch.tensor([width, height]) - 1
+
+        def sample_window(image: Tensor) -> Tensor:
+            planes = image.reshape(1, -1, height, width).float()
+            cut = F.grid_sample(planes, grid[None], padding_mode="border", align_corners=False)
+            cut = cut.reshape(*image.shape[:-2], self.height, self.width)
+            return cut if image.is_floating_point() else cut.round().to(image.dtype)
+
+        result = _map(sample, sample_window)
+        if "flow" in result:
+            vectors = result["flow"].unflatten(0, (-1, 2))
+            back = torch.linalg.inv(turn)
+            result["flow"] = torch.einsum("ij,njhw->nihw", back, vectors).flatten(0, 1)
+        return result
+
+
+class Dihedral:
+    """Mirror and turn by quarters: one of the eight symmetries of the square, four where H and W differ."""
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Flip left and right, top and bottom, and exchange the axes, each in half of the draws."""
+        horizontal, vertical, transposed = rng.integers(2, size=3).astype(bool)
+        height, width = sample["sharp"].shape[-2:]
+        if horizontal:
+            sample = _mirror(sample, axis=-1)
+        if vertical:
+            sample = _mirror(sample, axis=-2)
+        if transposed and height == width:
+            sample = _map(sample, lambda x: x.transpose(-1, -2))
+            if "flow" in sample:
+                sample["flow"] = sample["flow"].unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
+        return sample
+
+
+class ColourPermutation:
+    """Exchange red, green and blue at random."""
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Permute the channels of all frames alike."""
+        order = torch.from_numpy(rng.permutation(3))
+        result = sample.copy()
+        result["frames"], result["sharp"] = sample["frames"][:, order], sample["sharp"][order]
+        return result
+
+
+def _map(sample: Sample, transform: Callable[[Tensor], Tensor]) -> Sample:
+    """Apply ``transform`` to everything that has pixels."""
+    result = sample.copy()
+    result["frames"], result["sharp"] = transform(sample["frames"]), transform(sample["sharp"])
+    if "flow" in sample:
+        result["flow"] = transform(sample["flow"])
+    if "visible" in sample:
+        result["visible"] = transform(sample["visible"])
+    return result
+
+
+def _mirror(sample: Sample, axis: int) -> Sample:
+    result = _map(sample, lambda x: x.flip(axis))
+    if "flow" in result:
+        component = 0 if axis == -1 else 1
+        flow = result["flow"].unflatten(0, (-1, 2)).clone()
+        flow[:, component] *= -1
+        result["flow"] = flow.flatten(0, 1)
+    return result
+
+
+def _demand(sample: Sample, height: int, width: int) -> None:
+    have = tuple(sample["sharp"].shape[-2:])
+    if have[0] < height or have[1] < width:
+        raise UserError(
+            f"data.patch is {height}x{width} pixels, but {sample['key']} has only {have[0]}x{have[1]}; "
+            "choose a smaller data.patch"
+        )

@@ -1,0 +1,170 @@
+"""Sources, augmentation and sampling as one LightningDataModule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from flowdeblur.batch import Batch
+from flowdeblur.data.augmentation import Crop, Transform
+from flowdeblur.data.sample import Sample, SampleSequence, Source
+from flowdeblur.data.sampler import BatchStream, EpochIndex
+from flowdeblur.errors import UserError
+
+
+class DataModule(L.LightningDataModule):
+    """Training, validation and test data.
+
+    Args:
+        train: where training samples come from.
+        val: held out, for choosing.
+        test: held out, for the final scores; None takes ``val``.
+        patch: (H, W) of the training samples, in pixels.
+        crop: makes the transform that cuts a patch, from its ``size``.
+        augmentation: transforms of the patch, one after the other.
+        batch_size: samples an optimiser step takes, over all processes and accumulated batches together.
+        eval_batch_size: samples a validation or test batch; 1 where frames differ in size.
+        workers: processes that prepare batches; 0 prepares them in the training process.
+        seed: of shuffling and augmentation.
+    """
+
+    def __init__(
+        self,
+        *,
+        train: Source,
+        val: Source,
+        test: Source | None = None,
+        patch: Sequence[int],
+        crop: Callable[..., Transform] = Crop,
+        augmentation: Sequence[Transform] = (),
+        batch_size: int,
+        eval_batch_size: int = 1,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.sources: dict[str, Source] = {"train": train, "val": val, "test": test or val}
+        self.transforms: tuple[Transform, ...] = (crop(size=patch), *augmentation)
+        self.seed = seed
+        self.batch_size, self.eval_batch_size, self.workers = batch_size, eval_batch_size, workers
+        self._offsets: tuple[tuple[int, ...], tuple[int, ...]] = ((0,), ())
+
+    def serve(self, frame_offsets: Sequence[int], flow_offsets: Sequence[int]) -> None:
+        """Say what the network reads and predicts (its attributes of these names)."""
+        self._offsets = (tuple(frame_offsets), tuple(flow_offsets))
+
+    def open(self, split: str) -> SampleSequence:
+        """Open ``train``, ``val`` or ``test``: samples at full size, without augmentation."""
+        return self.sources[split].open(*self._offsets)
+
+    def prepare_data(self) -> None:
+        """Lightning's hook, on one process a node: render or check what the sources need."""
+        for split in self.sources:
+            self.open(split)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Lightning's hook: the stream of batches from the trainer's step to its last one."""
+        trainer = self.trainer
+        assert trainer is not None
+        accumulated = trainer.accumulate_grad_batches
+        shares = trainer.world_size * accumulated
+        if self.batch_size % shares:
+            raise UserError(
+                f"data.batch_size={self.batch_size} cannot be shared by {trainer.world_size} processes and "
+                f"trainer.accumulate_grad_batches={accumulated}; choose a multiple of {shares}"
+            )
+        samples = AugmentedSamples(self.open("train"), self.transforms, self.seed)
+        stream = BatchStream(
+            len(samples),
+            self.batch_size // shares,
+            trainer.max_steps * accumulated,
+            self.seed,
+            first=trainer.global_step * accumulated,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
+        return DataLoader(
+            samples,
+            batch_sampler=stream,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=collate,
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Lightning's hook."""
+        return self._eval_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Lightning's hook."""
+        return self._eval_dataloader("test")
+
+    def _eval_dataloader(self, split: str) -> DataLoader[Batch]:
+        return DataLoader(
+            PlainSamples(self.open(split)),
+            batch_size=self.eval_batch_size,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=collate,
+        )
+
+
+class AugmentedSamples(Dataset[Sample]):
+    """Training samples by (epoch, index); their augmentation is drawn from (seed, epoch, index)."""
+
+    def __init__(self, samples: SampleSequence, transforms: Sequence[Transform], seed: int) -> None:
+        self.samples, self.transforms, self.seed = samples, transforms, seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, epoch_index: EpochIndex) -> Sample:
+        epoch, index = epoch_index
+        rng = np.random.default_rng([self.seed, epoch, index])
+        sample = self.samples[index]
+        for transform in self.transforms:
+            sample = transform(sample, rng)
+        return sample
+
+
+class PlainSamples(Dataset[Sample]):
+    """Validation and test samples by index."""
+
+    def __init__(self, samples: SampleSequence) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.samples[index]
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Stack samples of one size and bring their 8-bit pictures to [0, 1]."""
+    batch: Batch = {
+        "frames": _to_float([each["frames"] for each in samples]),
+        "sharp": _to_float([each["sharp"] for each in samples]),
+        "key": [each["key"] for each in samples],
+    }
+    if all("flow" in each for each in samples):
+        batch["flow"] = torch.stack([each["flow"] for each in samples])
+    if all("visible" in each for each in samples):
+        batch["visible"] = torch.stack([each["visible"] for each in samples])
+    return batch
+
+
+def _to_float(pictures: list[Tensor]) -> Tensor:
+    sizes = {tuple(each.shape) for each in pictures}
+    if len(sizes) > 1:
+        raise UserError(
+            f"frames of different sizes in one batch ({', '.join(map(str, sorted(sizes)))}); set data.eval_batch_size=1"
+        )
+    return torch.stack(pictures).float() / 255

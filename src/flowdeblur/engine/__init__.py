@@ -1,0 +1,1 @@
+"""The only place where a configuration becomes objects that run."""

@@ -1,0 +1,170 @@
+"""From a composed configuration to objects, with mistakes told in one line that names the key."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_object
+from hydra.utils import instantiate as hydra_instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flowdeblur.errors import UserError
+
+_HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
+
+
+def config_dir() -> Path:
+    """The folder ``conf``: inside the installed package, or at the root of a clone."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "conf", package.parents[1] / "conf"):
+        if folder.is_dir():
+            return folder
+    raise UserError(f"the folder conf is missing from {package}; install flowdeblur again")
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Resolve a configuration to dicts, lists and plain values.
+
+    Raises:
+        UserError: an interpolation leads nowhere, or a mandatory value is missing.
+    """
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "the configuration"
+        raise UserError(f"{key}: {str(error).splitlines()[0]}; set it on the command line") from None
+    return typing.cast("dict[str, Any]", resolved)
+
+
+def instantiate(node: Any, key: str, **arguments: Any) -> Any:
+    """Build what ``node`` describes, after checking names and types of its arguments against their signatures.
+
+    Hydra merges a typing mistake of an experiment file silently; here it meets the constructor that lacks such an
+    argument.
+
+    Args:
+        node: plain values, as :func:`plain` returns them.
+        key: where the node stands in the configuration.
+        **arguments: handed to the outermost target, beside the node's own.
+
+    Raises:
+        UserError: a key is unknown, a value has the wrong type, or the target refuses it.
+    """
+    check(node, key, given=arguments)
+    try:
+        return hydra_instantiate(node, _convert_="all", **arguments)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(cause, ValueError | TypeError | OSError):
+            raise UserError(f"{_full_key(error, key)}: {cause}") from cause
+        raise
+
+
+def check(node: Any, key: str, given: Iterable[str] = ()) -> None:
+    """Compare every ``_target_`` below ``node`` with its signature.
+
+    Raises:
+        UserError: names the first key that does not fit.
+    """
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            _check_call(node, key, set(given))
+        for name, child in node.items():
+            check(child, f"{key}.{name}")
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        for position, child in enumerate(node):
+            check(child, f"{key}.{position}")
+
+
+def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
+    path = node["_target_"]
+    try:
+        target = get_object(path)
+    except Exception as error:
+        raise UserError(f"{key}._target_: cannot import {path}: {str(error).splitlines()[-1]}") from None
+    parameters = inspect.signature(target).parameters
+    named = {
+        name
+        for name, parameter in parameters.items()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    }
+    open_ended = any(each.kind == each.VAR_KEYWORD for each in parameters.values())
+    hints = _hints(target)
+    for name, value in node.items():
+        if name in _HYDRA_KEYS:
+            continue
+        if name not in named and not open_ended:
+            raise UserError(
+                f"{key}.{name}: {path.rpartition('.')[2]} takes no such argument{nearest(name, named)}"
+            )
+        if name in hints and not _fits(value, hints[name]):
+            raise UserError(f"{key}.{name}: expected {_name(hints[name])}, got {value!r}")
+    required = {name for name in named if parameters[name].default is inspect.Parameter.empty}
+    missing = sorted(required - set(node) - given)
+    if missing and not node.get("_partial_") and "_args_" not in node:
+        raise UserError(f"{key}: {path} needs {', '.join(missing)}; set {key}.{missing[0]}")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Say which valid names come nearest to a wrong one, as the end of a sentence."""
+    names = sorted(names)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    return f"; valid names: {', '.join(names)}" if names else ""
+
+
+def _hints(target: Any) -> dict[str, Any]:
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):  # foreign code may annotate with names that exist for type checkers only
+        return {}
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a plain value can be meant by an annotation; annotations of objects say yes to everything."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is Literal:
+        return value in arguments
+    if annotation is type(None):
+        return value is None
+    if annotation is bool:
+        return isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation in (str, Path):
+        return isinstance(value, str | Path)
+    if origin is tuple and Ellipsis not in arguments:
+        return (
+            isinstance(value, list | tuple)
+            and len(value) == len(arguments)
+            and all(map(_fits, value, arguments))
+        )
+    if origin in (list, tuple, Sequence):
+        return isinstance(value, list | tuple) and all(_fits(each, arguments[0]) for each in value)
+    return True
+
+
+def _name(annotation: Any) -> str:
+    return annotation.__name__ if inspect.isclass(annotation) else str(annotation).replace("typing.", "")
+
+
+def _full_key(error: InstantiationException, key: str) -> str:
+    last = str(error).splitlines()[-1]
+    inner = last.removeprefix("full_key: ") if last.startswith("full_key: ") else ""
+    return f"{key}.{inner}" if inner else key

@@ -1,0 +1,32 @@
+"""The W&B logger of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning.pytorch.loggers import WandbLogger
+
+
+def wandb_logger(
+    run_dir: str, project: str, group: str | None = None, tags: Sequence[str] = ()
+) -> WandbLogger:
+    """Log to the W&B run whose id is the name of the run folder, so that a resumed run stays one run.
+
+    Args:
+        run_dir: the run folder; W&B's own files go there too.
+        project: of the run.
+        group: runs that belong together.
+        tags: words to find the run by.
+    """
+    name = Path(run_dir).name
+    return WandbLogger(
+        project=project,
+        name=name,
+        id=name,
+        resume="allow",
+        save_dir=run_dir,
+        group=group,
+        tags=list(tags),
+        log_model=False,  # checkpoints are large; the weights lie in the run folder
+    )

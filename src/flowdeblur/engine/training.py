@@ -1,0 +1,137 @@
+"""One training run: from a configuration to weights, scores and pictures in a run folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from omegaconf import DictConfig
+
+import flowdeblur
+from flowdeblur import weights
+from flowdeblur.callbacks import History
+from flowdeblur.data import DataModule
+from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
+from flowdeblur.engine.configuration import instantiate, plain
+from flowdeblur.engine.report import describe_device, summary
+from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.runs import RunFolder
+from flowdeblur.tasks.task import Task
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig) -> float:
+    """Train, score on held-out data, and write the run folder; a run that was cut short goes on.
+
+    Args:
+        config: composed from ``conf/train.yaml``.
+
+    Returns:
+        The task's score on the validation data, for sweepers: PSNR in dB, or the loss for ``task=flow``.
+
+    Raises:
+        UserError: the configuration or a file it names is wrong.
+        Failure: training diverged, the disk is full, ...
+    """
+    settings = plain(config)
+    folder = RunFolder(Path(settings["run_dir"]))
+    L.seed_everything(settings["seed"], workers=True, verbose=False)
+    network = make_network(settings)
+    task: Task = instantiate(
+        settings["task"],
+        "task",
+        network=network,
+        objective=instantiate(settings["objective"], "objective"),
+        optimization=instantiate(settings["optimizer"], "optimizer"),
+    )
+    data: DataModule = instantiate(settings["data"], "data")
+    data.serve(network.frame_offsets, network.flow_offsets)
+    history = History()
+    trainer = make_trainer(settings, history)
+    folder.begin(settings)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(settings)
+
+    seconds = fit(trainer, task, data, folder)
+    scores = evaluate(trainer, task, data)
+    metrics = {
+        "flowdeblur": flowdeblur.__version__,
+        "parameters": sum(each.numel() for each in network.parameters()),
+        "steps": trainer.global_step,
+        "seconds": seconds,
+        "device": describe_device(trainer),
+        **scores,
+        "history": history.as_list(),
+    }
+    if trainer.is_global_zero:
+        weights.save(folder.weights, network, settings["model"], metrics=scores)
+        folder.write_metrics(metrics)
+        log.info(summary(scores, folder))
+    return float(scores["val"][task.score.removeprefix("val/")])
+
+
+def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
+    """Build the network and give it its initial weights, a function of the seed and of the files named in ``init``."""
+    network: FlowGuidedDeblurring = instantiate(settings["model"], "model")
+    init = settings["init"]
+    generator = torch.Generator().manual_seed(settings["seed"])
+    instantiate(init["scheme"], "init.scheme")(network, generator)
+    if init["network"] is not None:
+        path = Path(init["network"])
+        weights.take(network, weights.read(path)[0], path)
+    if init["flow"] is not None and network.flow_subnet is not None:
+        path = Path(init["flow"])
+        weights.take(network.flow_subnet, weights.read(path)[0], path, prefix="flow_subnet.")
+    return network
+
+
+def make_trainer(settings: Mapping[str, Any], history: History) -> L.Trainer:
+    """Build the trainer with its callbacks and loggers."""
+    callbacks = [
+        instantiate(node, f"callbacks.{name}") for name, node in settings["callbacks"].items() if node
+    ]
+    loggers = [instantiate(node, f"logger.{name}") for name, node in settings["logger"].items() if node]
+    trainer: L.Trainer = instantiate(
+        settings["trainer"],
+        "trainer",
+        # ModelCheckpoint comes last in any case, when the history is complete.
+        callbacks=[history, *callbacks],
+        logger=loggers,
+        plugins=[AtomicCheckpointIO()],
+    )
+    return trainer
+
+
+def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> float:
+    """Train from the newest checkpoint of the run folder, or from the start.
+
+    Returns:
+        Seconds spent here.
+    """
+    checkpoint = newest_checkpoint(folder)
+    if checkpoint is not None:
+        verify(checkpoint)
+        log.info("going on from %s", checkpoint)
+    with warnings.catch_warnings():
+        # Our stream of batches is a function of the step, so that resuming in mid-epoch is exact.
+        warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
+        start = time.perf_counter()
+        trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+        return time.perf_counter() - start
+
+
+def evaluate(trainer: L.Trainer, task: Task, data: DataModule) -> dict[str, dict[str, float]]:
+    """Score the trained network on the validation and test data."""
+    val = trainer.validate(task, data, verbose=False)[0]
+    test = trainer.test(task, data, verbose=False)[0]
+    return {
+        "val": {name.removeprefix("val/"): value for name, value in val.items()},
+        "test": {name.removeprefix("test/"): value for name, value in test.items()},
+    }

@@ -1,0 +1,11 @@
+"""The two exceptions that the commands print as one line, without a traceback."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """A mistake of the user's: one line that names the file or key and the remedy. Exit status 2."""
+
+
+class Failure(RuntimeError):
+    """Something that went wrong though the user did nothing wrong: one line of what and where. Exit status 1."""

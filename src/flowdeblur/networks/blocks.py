@@ -1,0 +1,21 @@
+"""The three kinds of layer that Table I is made of."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """Convolution that pads by half its kernel: stride 1 keeps the size, stride 2 halves it."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
+
+
+def deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """Transposed convolution, 4x4, stride 2: doubles the size."""
+    return nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
+
+
+def relu(x: Tensor) -> Tensor:
+    """The leaky ReLU that the paper's network uses wherever it has an activation."""
+    return F.leaky_relu(x, 0.1)

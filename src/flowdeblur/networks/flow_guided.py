@@ -1,0 +1,122 @@
+"""The whole network: flow subnet, couplings and deblurring subnet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flowdeblur.networks.deblurring import DeblurringSubnet
+from flowdeblur.networks.flow import FlowSubnet
+
+STRIDE = 64
+"""The flow subnet halves its input six times, so that sizes inside the network are multiples of 64."""
+
+
+class Restoration(NamedTuple):
+    """What a network returns; a tuple is empty where a variant has nothing to put there.
+
+    Attributes:
+        restored: (B, 3, H, W), not clamped to [0, 1].
+        flows: coarse to fine (1/64 .. 1/4), each (B, 2 N, h, w): (dx, dy) to each of the N neighbours in
+            ``flow_offsets``, in pixels of its own scale. Of the padded frame: h = ceil(H / 64) * 64 / scale.
+        rnn_weights: coarse to fine (1/8, 1/4, 1/2), each (B, 4 C, h, w) in (-1, 1), directions left>right,
+            right>left, top>bottom, bottom>top.
+    """
+
+    restored: Tensor
+    flows: tuple[Tensor, ...]
+    rnn_weights: tuple[Tensor, ...]
+
+
+class FlowGuidedDeblurring(nn.Module):
+    """Restore a frame of a video from itself and its neighbours (Fig. 1).
+
+    Args:
+        deblurring_subnet: makes the deblurring subnet, from ``width`` and ``guide_channels``.
+        flow_subnet: makes the flow subnet, from ``width``, ``frames`` and ``flows``; None leaves it out.
+        frame_offsets: which frames are read, relative to the one to restore, in the order of the input; holds 0.
+        flow_offsets: the neighbours that flow is predicted to, coarse to fine; empty where the flow subnet's output
+            means no flow because it sees a single frame.
+        width: channels of the first layers, even; 24 in the paper.
+        padding: how frames are padded to multiples of 64 at the right and bottom, a mode of
+            :func:`torch.nn.functional.pad`: ``replicate``, or ``constant`` (zeros) as the released code does.
+    """
+
+    def __init__(
+        self,
+        *,
+        deblurring_subnet: Callable[..., DeblurringSubnet],
+        flow_subnet: Callable[..., FlowSubnet] | None = None,
+        frame_offsets: Sequence[int] = (0, 1),
+        flow_offsets: Sequence[int] = (1,),
+        width: int = 24,
+        padding: str = "replicate",
+    ) -> None:
+        super().__init__()
+        if width < 2 or width % 2:
+            raise ValueError(f"width must be even and at least 2, got {width}")
+        if not set(flow_offsets) <= set(frame_offsets) - {0} or 0 not in frame_offsets:
+            raise ValueError(
+                f"frame_offsets must hold 0 and every flow offset, got {frame_offsets} and {flow_offsets}"
+            )
+        self.frame_offsets, self.flow_offsets = tuple(frame_offsets), tuple(flow_offsets)
+        self.padding = padding
+        self.flow_subnet: FlowSubnet | None = None
+        guide_channels: Sequence[int | None] = (None, None, None)
+        if flow_subnet is not None:
+            # Without a neighbour the flow layers stay, as features: the row differs from the proposed one in conv1 only.
+            flows = max(len(self.flow_offsets), 1)
+            self.flow_subnet = flow_subnet(width=width, frames=len(self.frame_offsets), flows=flows)
+            guide_channels = self.flow_subnet.guide_channels
+        self.deblurring_subnet = deblurring_subnet(width=width, guide_channels=guide_channels)
+
+    def forward(self, frames: Tensor, *, keep_rnn_weights: bool = True) -> Restoration:
+        """Restore the frame at offset 0.
+
+        Args:
+            frames: (B, T, 3, H, W), RGB in [0, 1], in the order of ``frame_offsets``; any H and W from 1.
+            keep_rnn_weights: False saves the pass over memory that makes ``rnn_weights`` from their logits (the
+                operator has the tanh inside).
+
+        Raises:
+            ValueError: ``frames`` has another shape.
+        """
+        stacked = self._stack(frames)
+        height, width = frames.shape[-2:]
+        first = 3 * self.frame_offsets.index(0)
+        flows: tuple[Tensor, ...] = ()
+        guides: Sequence[Tensor | None] = (None, None, None)
+        if self.flow_subnet is not None:
+            flows, guides = self.flow_subnet(stacked)
+        restored, logits = self.deblurring_subnet(stacked[:, first : first + 3], guides)
+        return Restoration(
+            restored[..., :height, :width],
+            flows if self.flow_offsets else (),
+            tuple(torch.tanh(each) for each in logits) if keep_rnn_weights else (),
+        )
+
+    def predict_flows(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Run the flow subnet alone: frames (B, T, 3, H, W) -> ``Restoration.flows``."""
+        stacked = self._stack(frames)
+        if self.flow_subnet is None or not self.flow_offsets:
+            return ()
+        flows: tuple[Tensor, ...] = self.flow_subnet(stacked).flows
+        return flows
+
+    def _stack(self, frames: Tensor) -> Tensor:
+        if frames.ndim != 5 or frames.shape[1] != len(self.frame_offsets) or frames.shape[2] != 3:
+            raise ValueError(
+                f"expected frames (B, {len(self.frame_offsets)}, 3, H, W) for the offsets "
+                f"{self.frame_offsets}, got {tuple(frames.shape)}"
+            )
+        return pad_to_multiple(frames.flatten(1, 2), STRIDE, self.padding)
+
+
+def pad_to_multiple(x: Tensor, multiple: int, mode: str) -> Tensor:
+    """Pad (B, C, H, W) at the right and bottom until H and W are multiples of ``multiple``."""
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode=mode)

@@ -1,0 +1,99 @@
+"""Initial weights: the paper's, the released code's, and a start near the identity.
+
+Each is a function ``(network, generator) -> None``, so that the weights are a pure function of the seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from flowdeblur.networks.flow_guided import FlowGuidedDeblurring
+
+Layer = nn.Conv2d | nn.ConvTranspose2d
+Initialization = Callable[[FlowGuidedDeblurring, torch.Generator], None]
+
+NEGATIVE_SLOPE = 0.1
+
+
+def xavier(network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
+    """Glorot and Bengio's uniform weights and zero biases everywhere, as the paper says of all but the flow subnet."""
+    for _, layer in layers(network):
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+        _zero(layer.bias)
+
+
+def released_code(network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
+    """The fillers of the released definition, scaled by fan-in as Caffe does.
+
+    ``msra`` in the flow subnet and the decoder, ``xavier`` in rnnw, the encoder and d_conv0.
+    """
+    for name, layer in layers(network):
+        fan_in = layer.weight[0].numel()  # Caffe's count / num, for deconvolutions too
+        linear = ".rnnw" in name or name.endswith(("d_conv1", "d_conv2", "d_conv3", "d_conv0"))
+        if linear:
+            bound = math.sqrt(3 / fan_in)
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+        else:
+            nn.init.normal_(layer.weight, 0, math.sqrt(2 / fan_in), generator=generator)
+        _zero(layer.bias)
+
+
+class NearIdentity:
+    """Start where the restored frame is the blurry one and the RNNs copy their features.
+
+    d_conv0 passes the frame through and reads its features with small weights; rnnw gives w near 0, where the
+    recurrence can neither ring nor forget. Everything else keeps the variance of its input (He et al.), counting for
+    deconvolutions the k^2 / stride^2 taps that reach an output pixel.
+
+    Args:
+        rnn_gain: scale of the RNN weights' logits, relative to a variance-keeping layer.
+        residual_gain: the same for what d_conv0 adds to the blurry frame.
+        flow_gain: the same for the layers that predict flow, in pixels.
+    """
+
+    def __init__(
+        self, rnn_gain: float = 0.1, residual_gain: float = 0.1, flow_gain: float = 0.1
+    ) -> None:
+        self.rnn_gain, self.residual_gain, self.flow_gain = rnn_gain, residual_gain, flow_gain
+
+    def __call__(self, network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
+        """Initialise ``network`` in place."""
+        for name, layer in layers(network):
+            taps = math.prod(layer.kernel_size)
+            if isinstance(layer, nn.ConvTranspose2d):
+                taps //= math.prod(layer.stride)
+            fan_in = layer.in_channels * taps
+            nn.init.normal_(layer.weight, 0, self._gain(name) / math.sqrt(fan_in), generator=generator)
+            _zero(layer.bias)
+        with torch.no_grad():
+            identity = network.deblurring_subnet.d_conv0.weight[:, :3]
+            identity.zero_()
+            identity[range(3), range(3), 2, 2] = 1
+
+    def _gain(self, name: str) -> float:
+        leaf = name.rpartition(".")[2]
+        if leaf == "rnnw":
+            return self.rnn_gain
+        if leaf == "d_conv0":
+            return self.residual_gain
+        if leaf.startswith("flow"):
+            return self.flow_gain
+        if leaf.startswith("up") or leaf in {"d_conv1", "d_conv2", "d_conv3"}:
+            return 1.0  # no activation follows
+        return math.sqrt(2 / (1 + NEGATIVE_SLOPE**2))
+
+
+def layers(network: nn.Module) -> Iterator[tuple[str, Layer]]:
+    """Every layer with weights, by its dotted name."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            yield name, module
+
+
+def _zero(bias: Tensor | None) -> None:
+    if bias is not None:
+        nn.init.zeros_(bias)

@@ -1,0 +1,76 @@
+"""Train the whole network to restore frames."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from flowdeblur.batch import Batch
+from flowdeblur.metrics import end_point_error, psnr, ssim
+from flowdeblur.networks import Restoration
+from flowdeblur.tasks.task import Task
+
+
+class DeblurringTask(Task):
+    """Restore sharp frames; flow is learnt on the way as far as the objective asks for it."""
+
+    score: ClassVar[str] = "val/psnr"
+    score_mode: ClassVar[str] = "max"
+
+    def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
+        """Run the whole network."""
+        prediction: Restoration = self.network(
+            batch["frames"], keep_rnn_weights=keep_rnn_weights
+        )
+        return prediction
+
+    def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """PSNR and SSIM of the restored and of the blurry frame; the flow's and the RNN weights' state if known."""
+        sharp, blurry = batch["sharp"], self._blurry(batch)
+        scores = {
+            "psnr": psnr(prediction.restored, sharp),
+            "psnr_blurry": psnr(blurry, sharp),
+            "ssim": ssim(prediction.restored, sharp),
+            "ssim_blurry": ssim(blurry, sharp),
+        }
+        if prediction.flows and "flow" in batch:
+            scores["epe"] = end_point_error(
+                prediction.flows[-1], batch["flow"], batch.get("visible")
+            )
+        if prediction.rnn_weights:
+            scores |= rnn_weight_statistics(prediction.rnn_weights)
+        return scores
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Restoration:
+        """Also restore from the same frame given several times (the paper's Fig. 6): what the neighbours are worth."""
+        prediction = super().test_step(batch, batch_idx)
+        if len(self.network.frame_offsets) > 1:
+            same: Batch = {**batch, "frames": self._blurry(batch).unsqueeze(1).expand_as(batch["frames"])}
+            restored = self.predict(same).restored
+            self.log(
+                "test/psnr_same_frame",
+                psnr(restored, batch["sharp"]).mean(),
+                batch_size=len(batch["key"]),
+                sync_dist=True,
+            )
+        return prediction
+
+    def _blurry(self, batch: Batch) -> Tensor:
+        return batch["frames"][:, self.network.frame_offsets.index(0)]
+
+
+def rnn_weight_statistics(rnn_weights: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """How far the RNN weights reach: towards 1 they carry information far, towards -1 the recurrence rings.
+
+    Returns:
+        ``rnn_weight_magnitude``, the mean |w|; ``rnn_weight_extreme``, the share of |w| > 0.9;
+        ``rnn_weight_lowest``, the smallest w; each over all scales.
+    """
+    flat = torch.cat([each.flatten() for each in rnn_weights])
+    return {
+        "rnn_weight_magnitude": flat.abs().mean(),
+        "rnn_weight_extreme": (flat.abs() > 0.9).float().mean(),
+        "rnn_weight_lowest": flat.min(),
+    }

@@ -1,0 +1,1 @@
+"""Pictures and videos: reading, restoring and writing them, frame by frame."""

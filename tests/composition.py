@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from flowdeblur.engine.configuration import config_dir, instantiate, plain
+from flowdeblur.networks import FlowGuidedDeblurring
+
+MODELS = [
+    "proposed",
+    "bidirectional",
+    "without_rnns",
+    "concat_rnn_weights",
+    "without_flow",
+    "rnns_in_decoder",
+]
+ROWS = [
+    "ours",
+    "without_rnns",
+    "concat_rnn_weights",
+    "without_flow",
+    "without_flow_losses",
+    "two_direction_flows",
+    "rnns_in_decoder",
+]
+
+
+def compose_config(*overrides: str, run_dir: Path | str = "runs/test") -> DictConfig:
+    """Compose conf/train.yaml as train.py would."""
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose("train", [f"run_dir={run_dir}", *overrides])
+
+
+def make_model(name: str, **overrides: object) -> FlowGuidedDeblurring:
+    """Instantiate conf/model/<name>.yaml with small, reproducible weights."""
+    node = plain(compose_config(f"model={name}"))["model"] | overrides
+    torch.manual_seed(0)
+    model: FlowGuidedDeblurring = instantiate(node, "model")
+    return model
