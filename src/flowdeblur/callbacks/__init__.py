@@ -3,5 +3,6 @@
 from flowdeblur.callbacks.history import History
 from flowdeblur.callbacks.messages import Messages
 from flowdeblur.callbacks.pictures import Pictures
+from flowdeblur.callbacks.progress import ProgressBar
 
-__all__ = ["History", "Messages", "Pictures"]
+__all__ = ["History", "Messages", "Pictures", "ProgressBar"]

@@ -49,8 +49,8 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         UserError: a mistake in the arguments or the files; OUT is as it was before.
-        Failure: IN is damaged, and OUT holds what could be decoded; or the network failed, and OUT is
-            as it was before.
+        Failure: IN is damaged, and OUT holds what could be decoded; or the network failed, and OUT
+            is as it was before.
     """
     arguments = _parser().parse_args(argv)
     if arguments.weights is None:
@@ -101,15 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--crf",
-        type=int,
-        choices=range(52),
+        type=_quality,
         metavar="0..51",
         default=17,
         help="quality of a video, 0 is lossless and largest (default: %(default)s)",
     )
     parser.add_argument(
         "--fps",
-        type=_positive_fraction,
+        type=_rate,
         metavar="RATE",
         help="frames a second of a video made from a folder, as 24 or 30000/1001 (default: 30)",
     )
@@ -121,14 +120,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive_fraction(text: str) -> Fraction:
+def _quality(text: str) -> int:
+    if not text.isdecimal() or int(text) > 51:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 51, not {text}")
+    return int(text)
+
+
+def _rate(text: str) -> Fraction:
     try:
-        value = Fraction(text)
-    except ZeroDivisionError:
-        raise ValueError(text) from None
-    if value <= 0:
-        raise ValueError(text)
-    return value
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+    return rate
 
 
 def _reader(path: Path, fps: Fraction | None) -> FrameReader:
@@ -162,20 +167,21 @@ def _output(arguments: argparse.Namespace, reader: FrameReader) -> AbstractConte
 
     path, suffix = Path(arguments.output), Path(arguments.output).suffix.lower()
     is_folder = path.is_dir() or not suffix or arguments.output.endswith(os.sep)
-    from_video = reader.path.suffix.lower() not in SUFFIXES and reader.path.is_file()
-    from_picture = reader.path.is_file() and not from_video
-    _check_free(path, arguments.input, overwrite=arguments.overwrite)
+    from_picture = reader.path.is_file() and reader.path.suffix.lower() in SUFFIXES
+    _check_free(path, reader.path, overwrite=arguments.overwrite)
+    if from_picture:
+        if suffix in SUFFIXES and not is_folder:
+            return writing_picture(path)
+        raise UserError(f"{path}: a picture becomes a picture; name one of {', '.join(SUFFIXES)}")
     if is_folder:
+        if path.is_file():
+            raise UserError(f"{path}: is a file; name a folder, or a file with a suffix")
         return writing_pictures(path)
-    if suffix in WRITABLE_SUFFIXES and not from_picture:
-        source = reader.path if from_video else None
+    if suffix in WRITABLE_SUFFIXES:
+        source = reader.path if reader.path.is_file() else None
         return writing_video(path, reader.size, reader.format, crf=arguments.crf, source=source)
-    if suffix in SUFFIXES and from_picture:
-        return writing_picture(path)
     if suffix in SUFFIXES:
         raise UserError(f"{path}: a picture cannot hold a clip; name a video or a folder")
-    if from_picture:
-        raise UserError(f"{path}: a picture becomes a picture; name one of {', '.join(SUFFIXES)}")
     known = ", ".join(WRITABLE_SUFFIXES)
     raise UserError(f"{path}: unknown suffix; name a folder (with a / at its end) or {known}")
 

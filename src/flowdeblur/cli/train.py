@@ -16,39 +16,52 @@ from collections.abc import Sequence
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from flowdeblur.cli.overrides import explain
 from flowdeblur.engine.configuration import config_dir
-from flowdeblur.errors import UserError
+from flowdeblur.errors import Failure, UserError
 
 
 def main(argv: Sequence[str]) -> int:
     """Train as the overrides in ``argv`` say."""
+    composed, errors = False, []
+
+    def job(config: DictConfig) -> float | None:
+        nonlocal composed
+        composed = True
+        try:
+            return _train(config)
+        except (UserError, Failure) as error:  # kept from Hydra, which would say more than needs be
+            errors.append(error)
+            return None
+
     # Hydra reads sys.argv, and Lightning starts the processes of DDP from it: both shall see a script and its overrides.
     earlier, sys.argv = sys.argv, [__file__, *argv]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us, instead of being printed with a traceback
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # what Hydra raises reaches us, instead of being printed with a traceback
     try:
-        hydra.main(str(config_dir()), "train", version_base="1.3")(_train)()
-    except (HydraException, OmegaConfBaseException) as error:
+        hydra.main(str(config_dir()), "train", version_base="1.3")(job)()
+    except Exception as error:
+        if composed:
+            raise
         raise UserError(explain(error, argv)) from None
     finally:
         sys.argv = earlier
         GlobalHydra.instance().clear()
+    if errors:
+        raise errors[0]
     return 0
 
 
 def _train(config: DictConfig) -> float:
-    from flowdeblur.engine.training import train  # torch is imported only when there is something to train
-
     if HydraConfig.get().mode == RunMode.MULTIRUN and config.trainer.get("devices") not in (1, "1"):
         raise UserError(
             "trainer.devices: a multirun (-m) trains its jobs in one process and cannot use several devices; "
             "start one process a job instead"
         )
+    from flowdeblur.engine.training import train  # torch is imported when there is something to train
+
     return train(config)
 
 

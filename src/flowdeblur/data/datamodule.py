@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import lightning as L
 import numpy as np
@@ -31,6 +32,7 @@ class DataModule(L.LightningDataModule):
         eval_batch_size: samples a validation or test batch; 1 where frames differ in size.
         workers: processes that prepare batches; 0 prepares them in the training process.
         seed: of shuffling and augmentation.
+        root: folder of the data set, if it is one; the sources' own roots refer to it.
     """
 
     def __init__(
@@ -46,8 +48,11 @@ class DataModule(L.LightningDataModule):
         eval_batch_size: int = 1,
         workers: int = 0,
         seed: int = 0,
+        root: str | None = None,
     ) -> None:
         super().__init__()
+        if root is not None and not Path(root).expanduser().is_dir():
+            raise UserError(f"data.root={root}: no such folder; set data.root to the folder of the data set")
         self.sources: dict[str, Source] = {"train": train, "val": val, "test": test or val}
         self.transforms: tuple[Transform, ...] = (crop(size=patch), *augmentation)
         self.seed = seed

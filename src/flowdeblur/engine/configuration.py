@@ -44,6 +44,21 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return typing.cast("dict[str, Any]", resolved)
 
 
+def check_root(settings: Mapping[str, Any]) -> None:
+    """Check the keys at the root: the groups of ``conf`` and a few scalars.
+
+    Raises:
+        UserError: a key is unknown, or the seed is no number.
+    """
+    groups = {each.name for each in config_dir().iterdir() if each.is_dir()}
+    known = groups | {"seed", "run_dir", "row"}
+    for key in settings:
+        if key not in known:
+            raise UserError(f"{key}: no such key{nearest(key, known)}")
+    if not _fits(settings["seed"], int):
+        raise UserError(f"seed: expected int, got {settings['seed']!r}")
+
+
 def instantiate(node: Any, key: str, **arguments: Any) -> Any:
     """Build what ``node`` describes, after checking names and types of its arguments against their signatures.
 
@@ -62,11 +77,13 @@ def instantiate(node: Any, key: str, **arguments: Any) -> Any:
     try:
         return hydra_instantiate(node, _convert_="all", **arguments)
     except InstantiationException as error:
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
+
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(cause, ValueError | TypeError | OSError):
-            raise UserError(f"{_full_key(error, key)}: {cause}") from cause
+        if isinstance(cause, ValueError | TypeError | OSError | MisconfigurationException):
+            raise UserError(f"{_full_key(error, key)}: {str(cause).splitlines()[0]}") from cause
         raise
 
 
@@ -107,7 +124,8 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
             raise UserError(
                 f"{key}.{name}: {path.rpartition('.')[2]} takes no such argument{nearest(name, named)}"
             )
-        if name in hints and not _fits(value, hints[name]):
+        by_default = name in parameters and parameters[name].default is value  # None, where hints are sloppy
+        if name in hints and not by_default and not _fits(value, hints[name]):
             raise UserError(f"{key}.{name}: expected {_name(hints[name])}, got {value!r}")
     required = {name for name in named if parameters[name].default is inspect.Parameter.empty}
     missing = sorted(required - set(node) - given)
@@ -133,31 +151,34 @@ def _hints(target: Any) -> dict[str, Any]:
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-    """Whether a plain value can be meant by an annotation; annotations of objects say yes to everything."""
+    """Whether a plain value can be meant by an annotation; what describes an object may be anything."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if isinstance(value, Mapping) or annotation is Any:
+        return True
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, each) for each in arguments)
     if origin is Literal:
         return value in arguments
-    if annotation is type(None):
-        return value is None
-    if annotation is bool:
-        return isinstance(value, bool)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(value, list | tuple):
+        if origin is tuple and Ellipsis not in arguments:
+            return len(value) == len(arguments) and all(map(_fits, value, arguments))
+        if origin in (list, tuple, Sequence, Iterable):
+            return all(_fits(each, arguments[0]) for each in value)
+        return not _is_scalar(annotation)
     if annotation is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    if annotation in (str, Path):
-        return isinstance(value, str | Path)
-    if origin is tuple and Ellipsis not in arguments:
-        return (
-            isinstance(value, list | tuple)
-            and len(value) == len(arguments)
-            and all(map(_fits, value, arguments))
-        )
-    if origin in (list, tuple, Sequence):
-        return isinstance(value, list | tuple) and all(_fits(each, arguments[0]) for each in value)
-    return True
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation is Path:
+        return isinstance(value, str)
+    if annotation is None or annotation is type(None):
+        return value is None
+    # A scalar is no tensor and no function; of annotations that are no classes nothing can be said.
+    return isinstance(value, annotation) if inspect.isclass(annotation) else origin is None
+
+
+def _is_scalar(annotation: Any) -> bool:
+    return annotation in (bool, int, float, str, Path, None, type(None))
 
 
 def _name(annotation: Any) -> str:

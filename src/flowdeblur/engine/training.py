@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from omegaconf import DictConfig
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 import flowdeblur
 from flowdeblur import weights
-from flowdeblur.callbacks import History
+from flowdeblur.callbacks import History, ProgressBar
 from flowdeblur.data import DataModule
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
-from flowdeblur.engine.configuration import instantiate, plain
+from flowdeblur.engine.configuration import check_root, instantiate, plain
 from flowdeblur.engine.report import describe_device, summary
 from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.runs import RunFolder
 from flowdeblur.tasks.task import Task
 
 log = logging.getLogger(__name__)
+
+# Lightning says at every start what hardware there is and what it has been told.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+# Our stream of batches is a function of the step, so that resuming in mid-epoch is exact.
+warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
+# Few workers, or none, are our choice: what they do is cheap beside a training step.
+warnings.filterwarnings("ignore", ".*does not have many workers.*")
+# Lightning 2.6 with torch 2.13.
+warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
 
 
 def train(config: DictConfig) -> float:
@@ -41,6 +53,7 @@ def train(config: DictConfig) -> float:
         Failure: training diverged, the disk is full, ...
     """
     settings = plain(config)
+    check_root(settings)
     folder = RunFolder(Path(settings["run_dir"]))
     L.seed_everything(settings["seed"], workers=True, verbose=False)
     network = make_network(settings)
@@ -54,7 +67,7 @@ def train(config: DictConfig) -> float:
     data: DataModule = instantiate(settings["data"], "data")
     data.serve(network.frame_offsets, network.flow_offsets)
     history = History()
-    trainer = make_trainer(settings, history)
+    trainer = make_trainer(settings, [history])
     folder.begin(settings)
     for logger in trainer.loggers:
         logger.log_hyperparams(settings)
@@ -92,17 +105,21 @@ def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
     return network
 
 
-def make_trainer(settings: Mapping[str, Any], history: History) -> L.Trainer:
-    """Build the trainer with its callbacks and loggers."""
+def make_trainer(settings: Mapping[str, Any], own: Sequence[L.Callback]) -> L.Trainer:
+    """Build the trainer with the callbacks and loggers of the configuration, after our ``own`` callbacks."""
     callbacks = [
         instantiate(node, f"callbacks.{name}") for name, node in settings["callbacks"].items() if node
     ]
     loggers = [instantiate(node, f"logger.{name}") for name, node in settings["logger"].items() if node]
+    if not sys.stdout.isatty():
+        settings = {**settings, "trainer": {**settings["trainer"], "enable_progress_bar": False}}
+    if settings["trainer"]["enable_progress_bar"]:
+        callbacks.append(ProgressBar())
     trainer: L.Trainer = instantiate(
         settings["trainer"],
         "trainer",
         # ModelCheckpoint comes last in any case, when the history is complete.
-        callbacks=[history, *callbacks],
+        callbacks=[*own, *callbacks],
         logger=loggers,
         plugins=[AtomicCheckpointIO()],
     )
@@ -119,12 +136,10 @@ def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> 
     if checkpoint is not None:
         verify(checkpoint)
         log.info("going on from %s", checkpoint)
-    with warnings.catch_warnings():
-        # Our stream of batches is a function of the step, so that resuming in mid-epoch is exact.
-        warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
-        start = time.perf_counter()
+    start = time.perf_counter()
+    with logging_redirect_tqdm(tqdm_class=Tqdm):  # messages appear above the bar
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
-        return time.perf_counter() - start
+    return time.perf_counter() - start
 
 
 def evaluate(trainer: L.Trainer, task: Task, data: DataModule) -> dict[str, dict[str, float]]:

@@ -1,7 +1,7 @@
 """Operators that stand alone: the spatially variant RNN and backward warping."""
 
-from ._reference import spatially_variant_rnn_reference
-from .spatially_variant_rnn import spatially_variant_rnn
-from .warp import backward_warp, inside
+from flowdeblur.ops._reference import spatially_variant_rnn_reference
+from flowdeblur.ops.spatially_variant_rnn import spatially_variant_rnn
+from flowdeblur.ops.warp import backward_warp, inside
 
 __all__ = ["backward_warp", "inside", "spatially_variant_rnn", "spatially_variant_rnn_reference"]

@@ -1,9 +1,10 @@
 """The CPU kernel of the spatially variant RNN: row loops over staged blocks of lines.
 
-All four directions take one path. A block of steps is copied, scan dimension first, into buffers that stay in the
-cache; there each step is one contiguous ``torch.lerp``; the block is copied out. The copies transpose (left>right and
-right>left), cast (half types are computed in float32) and accept any strides; they and every other whole-block
-operation run on all of torch's threads. Timings of this and of the designs that lost: ``docs/operator.md``.
+All four directions take one path. A block of steps is copied, scan dimension first, into buffers
+that stay in the cache; there each step is one contiguous ``torch.lerp``; then the block is copied
+out. The copies transpose (left>right and right>left), cast (half types are computed in float32) and
+accept any strides. They and the other operations on whole blocks run on all of torch's threads.
+``docs/operator.md`` holds the timings of this design and of those that lost.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ._reference import DIRECTIONS, state_dtype
+from flowdeblur.ops._reference import DIRECTIONS, state_dtype
 
-# Elements of one buffer, 4 MiB in float32. Below it the fixed cost of a copy shows, above it the level-3 cache ends.
+# Elements of a buffer, 4 MiB in float32. Smaller blocks pay the fixed cost of a copy too often.
 _BUFFER_ELEMENTS = 1024 * 1024
-# A transposing copy reads this many lines at a time: their pages fit the second-level TLB (4.3 ms against 9.7 ms
-# for the 9216 lines of a (24, 384, 640) map).
+# A transposing copy takes this many lines at a time, whose pages the second-level TLB holds:
+# 4.3 ms against 9.7 ms for all 9216 lines of a (24, 384, 640) map.
 _LINES_PER_COPY = 2048
-# Steps in a block are a multiple of 16 float32, one cache line of a left>right map. Rows of a buffer are padded by
-# as much: rows a multiple of 4096 bytes apart share a cache set (8.6 ms against 2.9 ms for the copy out).
+# Blocks are a multiple of 16 steps, a cache line of float32 in left>right maps. The rows of a
+# buffer are padded by as much: rows a multiple of 4096 bytes apart share one set of the cache, and
+# copying them out took 8.6 ms instead of 2.9 ms.
 _CACHE_LINE = 16
 
 
@@ -56,13 +58,14 @@ def backward(
 ) -> None:
     """Write the gradients into ``grad_features`` and ``grad_weights``.
 
-    With G_t the whole gradient of h_t: G_t = grad_t + w_{t+1} G_{t+1}; the gradient of w_t is G_t (h_{t-1} - f_t) and
-    that of f_t the sum over directions of (1 - w_t) G_t. Within a block the states are computed again from the one
-    saved state before it, because h_{t-1} - f_t cancels: in bfloat16 the saved states would double its error.
+    Let G_t be the whole gradient of h_t: G_t = grad_t + w_{t+1} G_{t+1}. The gradient of w_t is
+    G_t (h_{t-1} - f_t), that of f_t the sum of (1 - w_t) G_t over the directions. A block computes
+    its states again from the one saved before it: h_{t-1} - f_t cancels, and in bfloat16 the saved
+    states would double its error.
     """
     buffers = _Buffers(4, features)
     # Four directions are added up: in float32 at least.
-    total = torch.zeros_like(grad_features, dtype=state_dtype(features.dtype))
+    total = grad_features.to(state_dtype(features.dtype)).zero_()
     for (dim, from_end), *maps in zip(
         DIRECTIONS, *(x.chunk(4, dim=1) for x in (weights, states, grad, grad_weights)), strict=True
     ):
@@ -123,10 +126,12 @@ def _blocks(length: int, size: int, from_end: bool) -> Iterator[slice]:
 def _stage(lines: Tensor, buffer: Tensor) -> Tensor:
     """Copy lines (T, B, C, L) into the first T rows of a buffer and return these."""
     staged = buffer[: len(lines)]
+    if lines.stride(3) == 1:
+        return staged.copy_(lines)
     channels = max(1, _LINES_PER_COPY // lines.shape[3])
     for target, source in zip(staged.unbind(1), lines.unbind(1), strict=True):
         for part, lines_of_part in zip(
-            target.split(channels, 1), source.split(channels, 1), strict=True
+            torch.split(target, channels, 1), torch.split(source, channels, 1), strict=True
         ):
             part.copy_(lines_of_part)
     return staged

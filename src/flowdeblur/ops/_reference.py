@@ -1,7 +1,7 @@
 """The specification of the spatially variant RNN: a plain loop that autograd differentiates.
 
-Slow, exact and made of ordinary tensor operations, so that it can be differentiated twice, traced and exported step
-by step. The kernels are tested against it in float64.
+Slow, exact and made of ordinary tensor operations, so that it can be differentiated twice, traced
+and exported step by step. The kernels are tested against it in float64.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# (dimension of the line, walked from its end) for left>right, right>left, top>bottom and bottom>top.
+# left>right, right>left, top>bottom, bottom>top: the dimension of the line, walked from its end?
 DIRECTIONS = ((3, False), (3, True), (2, False), (2, True))
 
 
@@ -20,7 +20,7 @@ def spatially_variant_rnn_reference(
 
     Args:
         features: (B, C, H, W), any floating type. Half types are computed in float32.
-        weights: (B, 4C, H, W), the weights of the four directions one after another.
+        weights: (B, 4C, H, W), C channels for each of the four directions.
         tanh: take the hyperbolic tangent of ``weights`` first.
 
     Returns:
@@ -31,15 +31,14 @@ def spatially_variant_rnn_reference(
     if tanh:
         w = w.tanh()
     results = []
-    for w_direction, (dim, from_end) in zip(w.chunk(4, dim=1), DIRECTIONS, strict=True):
-        h = torch.zeros_like(f.select(dim, 0)) if f.shape[dim] else f
+    for w_map, (dim, from_end) in zip(w.chunk(4, dim=1), DIRECTIONS, strict=True):
+        h = torch.zeros(())
         states = []
-        steps = list(zip(f.unbind(dim), w_direction.unbind(dim), strict=True))
+        steps = list(zip(f.unbind(dim), w_map.unbind(dim), strict=True))
         for f_t, w_t in reversed(steps) if from_end else steps:
             h = (1 - w_t) * f_t + w_t * h
             states.append(h)
-        ordered = states[::-1] if from_end else states
-        results.append(torch.stack(ordered, dim) if ordered else w_direction)
+        results.append(torch.stack(states[::-1] if from_end else states, dim) if states else w_map)
     return torch.cat(results, dim=1).to(features.dtype)
 
 

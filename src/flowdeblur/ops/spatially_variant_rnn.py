@@ -1,29 +1,26 @@
 """The spatially variant RNN (Eq. 13 of the paper) as one differentiable operator.
 
-For each of four directions d along a line, per channel and pixel,
+For each of four directions along a line, per channel and pixel,
 
     h_t = (1 - w_t) f_t + w_t h_{t-1},    h_{-1} = 0,
 
-a first-order recursive filter whose pole w_t is another one at every pixel: a learned deconvolution without
-parameters of its own. It is registered with PyTorch as ``flowdeblur::spatially_variant_rnn``: one name on CPU and
-CUDA, opaque to ``torch.compile`` and a single node in ``torch.export``.
+a recursive filter of first order whose pole w_t differs from pixel to pixel: a learned
+deconvolution without parameters of its own. PyTorch knows it as
+``flowdeblur::spatially_variant_rnn``: one name on CPU and CUDA, opaque to ``torch.compile`` and one
+node in ``torch.export``.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import register_flop_formula
 
 from flowdeblur.errors import UserError
-
-from . import _cpu
-
-_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+from flowdeblur.ops import _cpu
 
 _FORWARD = "flowdeblur::spatially_variant_rnn"
 _BACKWARD = "flowdeblur::spatially_variant_rnn_backward"
@@ -32,32 +29,36 @@ torch.library.define(
     _BACKWARD,
     "(Tensor features, Tensor weights, Tensor states, Tensor grad, bool tanh) -> (Tensor, Tensor)",
 )
-_forward_op = torch.ops.flowdeblur.spatially_variant_rnn.default
-_backward_op = torch.ops.flowdeblur.spatially_variant_rnn_backward.default
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def spatially_variant_rnn(features: Tensor, weights: Tensor, *, tanh: bool = False) -> Tensor:
     """Filter features along four directions with weights that vary from pixel to pixel.
 
-    Computes h_t = (1 - w_t) f_t + w_t h_{t-1} with h_{-1} = 0 along every row and column. All four directions read the
-    same features; w = 0 copies them and w = 1 keeps the state, 0 at the border.
+    Computes h_t = (1 - w_t) f_t + w_t h_{t-1}, h_{-1} = 0, along every row and column in both
+    senses. All directions read the same features; w = 0 copies them, w = 1 keeps the state before.
 
-    States are carried in float32 (float64 for float64 tensors) whatever the tensors' type; under autocast nothing is
-    cast, so the type of the two inputs, which must agree, decides the memory traffic. Any strides are accepted. The
-    result is channels_last where ``weights`` is channels_last and not contiguous, else contiguous; the gradients have
-    the same layout. On CPU and CUDA repeated calls give the same bits.
+    Type: states are carried in float32 (float64 for float64 tensors), results have the type of the
+    inputs, which must agree. Nothing is cast under autocast.
+
+    Layout: any strides are accepted. Results and gradients are channels_last where ``weights`` is
+    channels_last and not contiguous, else contiguous.
+
+    Repeated calls give the same bits. Differentiable once; see
+    :func:`spatially_variant_rnn_reference` for higher derivatives.
 
     Args:
-        features: (B, C, H, W), float16, bfloat16, float32 or float64 (float64 on CPU alone).
-        weights: (B, 4C, H, W), C channels each for left>right, right>left, top>bottom and bottom>top, within [-1, 1]:
-            outside, a line's states can grow without bound.
-        tanh: take the hyperbolic tangent of ``weights`` on the fly, which saves a pass over them.
+        features: (B, C, H, W), float16, bfloat16, float32 or float64.
+        weights: (B, 4C, H, W), C channels each for left>right, right>left, top>bottom and
+            bottom>top, in [-1, 1]; beyond, states can grow exponentially along a line.
+        tanh: take the hyperbolic tangent of ``weights`` on the fly, which saves passes over memory.
 
     Returns:
         (B, 4C, H, W), the states of the four directions in the order of ``weights``.
 
     Raises:
-        ValueError: the tensors do not belong together.
+        ValueError: shapes, types or devices do not belong together.
         UserError: the tensors are on a GPU and Triton is not installed.
 
     Example:
@@ -67,36 +68,36 @@ def spatially_variant_rnn(features: Tensor, weights: Tensor, *, tanh: bool = Fal
         [[0.5, 0.75, 0.875], [0.875, 0.75, 0.5]]
     """
     _check(features, weights)
-    return _SpatiallyVariantRNN.apply(features, weights, tanh)
+    states: Tensor = _SpatiallyVariantRNN.apply(features, weights, tanh)  # type: ignore[no-untyped-call]
+    return states
 
 
 def _check(features: Tensor, weights: Tensor) -> None:
+    shapes = f"features {tuple(features.shape)} and weights {tuple(weights.shape)}"
     if features.ndim != 4 or weights.ndim != 4:
-        raise ValueError(
-            f"features must be (B, C, H, W) and weights (B, 4C, H, W), "
-            f"got {tuple(features.shape)} and {tuple(weights.shape)}"
-        )
+        raise ValueError(f"expected features (B, C, H, W) and weights (B, 4C, H, W), got {shapes}")
     batch, channels, height, width = features.shape
     if weights.shape != (batch, 4 * channels, height, width):
         raise ValueError(
-            f"weights must be (B, 4C, H, W) = {(batch, 4 * channels, height, width)} for features "
-            f"{tuple(features.shape)}, got {tuple(weights.shape)}"
+            f"expected weights (B, 4C, H, W) = {(batch, 4 * channels, height, width)}, got {shapes}"
         )
     if features.dtype not in _DTYPES or weights.dtype != features.dtype:
         raise ValueError(
-            f"features and weights must have one type of float16, bfloat16, float32 and float64, "
-            f"got {features.dtype} and {weights.dtype}"
+            f"expected features and weights of one type, float16, bfloat16, float32 or float64, "
+            f"got features {features.dtype} and weights {weights.dtype}"
         )
     if weights.device != features.device:
         raise ValueError(
-            f"features and weights must be on one device, got {features.device} and {weights.device}"
+            f"expected features and weights on one device, "
+            f"got features on {features.device} and weights on {weights.device}"
         )
 
 
 class _SpatiallyVariantRNN(torch.autograd.Function):
     @staticmethod
     def forward(features: Tensor, weights: Tensor, tanh: bool) -> Tensor:
-        return _forward_op(features, weights, tanh)
+        states: Tensor = torch.ops.flowdeblur.spatially_variant_rnn(features, weights, tanh)
+        return states
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
@@ -105,7 +106,8 @@ class _SpatiallyVariantRNN(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        return (*_Gradients.apply(*ctx.saved_tensors, grad, ctx.tanh), None)
+        grads = _Gradients.apply(*ctx.saved_tensors, grad, ctx.tanh)  # type: ignore[no-untyped-call]
+        return (*grads, None)
 
     @staticmethod
     def vmap(*_: Any) -> NoReturn:
@@ -116,13 +118,16 @@ class _SpatiallyVariantRNN(torch.autograd.Function):
 
 
 class _Gradients(torch.autograd.Function):
-    """The backward pass as a function of its own, so that a second derivative has an error to meet."""
+    """The backward pass, a function of its own so that a second derivative meets an error."""
 
     @staticmethod
     def forward(
         features: Tensor, weights: Tensor, states: Tensor, grad: Tensor, tanh: bool
     ) -> tuple[Tensor, Tensor]:
-        return _backward_op(features, weights, states, grad, tanh)
+        grads: tuple[Tensor, Tensor] = torch.ops.flowdeblur.spatially_variant_rnn_backward(
+            features, weights, states, grad, tanh
+        )
+        return grads
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -137,56 +142,17 @@ class _Gradients(torch.autograd.Function):
 
 
 def _layout(weights: Tensor) -> torch.memory_format:
-    """Return the layout of every result: a rule of the arguments alone, so that all devices agree."""
+    """Return the layout of all results: a rule of the arguments alone, so that devices agree."""
     if weights.is_contiguous() or not weights.is_contiguous(memory_format=torch.channels_last):
         return torch.contiguous_format
     return torch.channels_last
 
 
-def _forward(kernels: ModuleType, features: Tensor, weights: Tensor, tanh: bool) -> Tensor:
-    states = torch.empty_like(weights, memory_format=_layout(weights))
-    if states.numel():
-        kernels.forward(features, weights, tanh, states)
-    return states
-
-
-def _backward(
-    kernels: ModuleType,
-    features: Tensor,
-    weights: Tensor,
-    states: Tensor,
-    grad: Tensor,
-    tanh: bool,
-) -> tuple[Tensor, Tensor]:
-    layout = _layout(weights)
-    grad_features = torch.empty_like(features, memory_format=layout)
-    grad_weights = torch.empty_like(weights, memory_format=layout)
-    if grad_weights.numel():
-        kernels.backward(features, weights, states, grad, tanh, grad_features, grad_weights)
-    return grad_features, grad_weights
-
-
-def _cuda_kernels() -> ModuleType:
-    """Import the Triton kernels, which nothing but a CUDA tensor needs."""
-    try:
-        from . import _triton
-    except ModuleNotFoundError as error:
-        if error.name != "triton":
-            raise
-        raise UserError(
-            "tensors on a GPU need Triton: `pip install triton` (Linux), or compute on the CPU, "
-            "or call flowdeblur.ops.spatially_variant_rnn_reference"
-        ) from error
-    return _triton
-
-
-@torch.library.register_fake("flowdeblur::spatially_variant_rnn")
-def _fake_forward(features: Tensor, weights: Tensor, tanh: bool) -> Tensor:
+def _empty_states(features: Tensor, weights: Tensor, tanh: bool) -> Tensor:
     return torch.empty_like(weights, memory_format=_layout(weights))
 
 
-@torch.library.register_fake("flowdeblur::spatially_variant_rnn_backward")
-def _fake_backward(
+def _empty_gradients(
     features: Tensor, weights: Tensor, states: Tensor, grad: Tensor, tanh: bool
 ) -> tuple[Tensor, Tensor]:
     layout = _layout(weights)
@@ -196,19 +162,41 @@ def _fake_backward(
     )
 
 
-torch.library.impl(_FORWARD, "CPU", lambda *tensors: _forward(_cpu, *tensors))
-torch.library.impl(_FORWARD, "CUDA", lambda *tensors: _forward(_cuda_kernels(), *tensors))
-torch.library.impl(_BACKWARD, "CPU", lambda *tensors: _backward(_cpu, *tensors))
-torch.library.impl(_BACKWARD, "CUDA", lambda *tensors: _backward(_cuda_kernels(), *tensors))
+def _cuda_kernels() -> ModuleType:
+    """Import the Triton kernels, which nothing but a tensor on a GPU needs."""
+    try:
+        from flowdeblur.ops import _triton
+    except ModuleNotFoundError as error:
+        if error.name != "triton":
+            raise
+        raise UserError(
+            "spatially_variant_rnn on a GPU needs Triton: pip install triton (Linux), or move the "
+            "tensors to the CPU"
+        ) from error
+    return _triton
 
 
-@register_flop_formula(torch.ops.flowdeblur.spatially_variant_rnn)
-def _forward_flops(features: Any, weights: Any, *_: Any, **__: Any) -> int:
-    """Count h = f + w (h - f): 3 for each element of the result."""
-    return 3 * math.prod(weights)
+def _implement(device: str, kernels: Callable[[], ModuleType]) -> None:
+    """Register the kernels of one device; they fill the results that are allocated here."""
+
+    def forward(*inputs: Any) -> Tensor:
+        states = _empty_states(*inputs)
+        if states.numel():
+            kernels().forward(*inputs, states)
+        return states
+
+    def backward(*inputs: Any) -> tuple[Tensor, Tensor]:
+        grads = _empty_gradients(*inputs)
+        if grads[0].numel():
+            kernels().backward(*inputs, *grads)
+        return grads
+
+    torch.library.impl(_FORWARD, device, forward)
+    torch.library.impl(_BACKWARD, device, backward)
 
 
-@register_flop_formula(torch.ops.flowdeblur.spatially_variant_rnn_backward)
-def _backward_flops(features: Any, weights: Any, *_: Any, **__: Any) -> int:
-    """Count the states again (3), the adjoint (2), the product for w (1) and the sum for f (2)."""
-    return 8 * math.prod(weights)
+_implement("CPU", lambda: _cpu)
+_implement("CUDA", _cuda_kernels)
+# Fake tensors (torch.compile, torch.export) get the same shapes, types and strides.
+torch.library.register_fake(_FORWARD, _empty_states)
+torch.library.register_fake(_BACKWARD, _empty_gradients)

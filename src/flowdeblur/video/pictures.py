@@ -26,6 +26,7 @@ Picture = NDArray[np.uint8 | np.uint16]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 _SAVE: dict[str, dict[str, Any]] = {
+    ".png": {"compress_level": 4},  # 2 to 3 times as fast as Pillow's 6, for 4 % more bytes
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
     ".webp": {"lossless": True},
@@ -69,18 +70,17 @@ def read_picture(path: Path) -> Picture:
             another mode whose RGB values only its colour profile could tell; or it has transparent
             pixels (what shows behind them is for its owner to say).
     """
-    picture = _load(path)
+    picture, orientation = _load(path)
     image: Picture
     if picture.mode in _DEEP_GREY_MODES:
         image = np.repeat(np.asarray(picture, dtype=np.uint16)[..., None], 3, axis=2)
     elif _bits(path, picture) == 16:
-        image = _read_deep_colour(path)
+        return _upright(_read_deep_colour(path), orientation)
     elif picture.mode in _EIGHT_BIT_MODES:
         image = _eight_bit(path, picture)
     else:
         raise UserError(f"{path}: is in {picture.mode} mode; convert it to RGB with 8 or 16 bits")
-    # A copy, because Pillow's arrays are read-only and torch.from_numpy warns of those.
-    return np.array(_upright(image, picture.getexif().get(_ORIENTATION, 1)), order="C")
+    return _upright(image, 1 if picture.format == "TIFF" else orientation)
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -89,9 +89,8 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         UserError: the file is missing or not a picture.
     """
-    picture = _open(path)
-    with picture:
-        sideways = picture.getexif().get(_ORIENTATION, 1) >= 5
+    with _open(path) as picture:
+        sideways = _orientation(picture) >= 5 and picture.format != "TIFF"
         return picture.size if sideways else (picture.height, picture.width)
 
 
@@ -144,16 +143,22 @@ def _open(path: Path) -> Image.Image:
         raise _damaged(path) from None
 
 
-def _load(path: Path) -> Image.Image:
+def _load(path: Path) -> tuple[Image.Image, int]:
+    """The pixels as they are in the file (TIFF: turned by Pillow), and the EXIF orientation."""
     with _open(path) as picture:
         number = getattr(picture, "n_frames", 1)
         if number > 1 and picture.format != "MPO":  # many phones' JPEGs, with one main picture
             raise UserError(f"{path}: holds {number} pictures; save each in a file of its own")
         try:
+            orientation = _orientation(picture)  # Pillow forgets a TIFF's when it loads it
             picture.load()
         except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
             raise _damaged(path) from None
-        return picture
+        return picture, orientation
+
+
+def _orientation(picture: Image.Image) -> int:
+    return int(picture.getexif().get(_ORIENTATION, 1))
 
 
 def _damaged(path: Path) -> UserError:
@@ -204,7 +209,8 @@ def _upright(image: Picture, orientation: int) -> Picture:
         image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):
         image = image[::-1]
-    return image
+    # A copy, because Pillow's arrays are read-only and torch.from_numpy warns of those.
+    return np.array(image, order="C")
 
 
 def _deep_png(image: Picture, profile: bytes | None) -> bytes:
@@ -213,7 +219,7 @@ def _deep_png(image: Picture, profile: bytes | None) -> bytes:
     codec.height, codec.width = image.shape[:2]
     codec.pix_fmt, codec.time_base = "rgb48be", Fraction(1)
     codec.sample_aspect_ratio = Fraction(1)  # unset, it would be written as 0:1
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb48be")
+    frame = av.VideoFrame.from_ndarray(image.astype(np.uint16), format="rgb48be")
     frame.pts = 0
     file = b"".join(map(bytes, [*codec.encode(frame), *codec.encode(None)]))
     end_of_header = 33  # signature 8, length 4, name 4, IHDR 13, checksum 4

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import Type as SideData
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -25,6 +27,8 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"),
     *(".ts", ".mts", ".m2ts", ".3gp", ".wmv", ".flv"),
 )
+
+_MATROSKA_TIME = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 _log = logging.getLogger(__name__)
 
@@ -121,13 +125,13 @@ class _Decoding:
     """One pass over a video stream that notes what is damaged.
 
     FFmpeg takes the end of the file for the end of the video without a word, so that only the
-    duration in the header tells that frames are missing.
+    header tells that frames are missing.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
-        stream.thread_type = "AUTO"
-        self._damaged, self._end = False, Fraction(0)
+        stream.thread_type = "SLICE"  # threads over frames lose good frames next to damaged ones
+        self._damaged, self._packets, self._end = False, 0, Fraction(0)
 
     def frames(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
@@ -135,6 +139,7 @@ class _Decoding:
             try:
                 packet = next(packets)
                 self._damaged |= packet.is_corrupt
+                self._packets += packet.size > 0 and not packet.is_corrupt
                 frames = packet.decode()
             except StopIteration:
                 return
@@ -150,11 +155,20 @@ class _Decoding:
                 yield frame
 
     def damage(self) -> str | None:
-        declared = _declared_end(self._stream)
-        missing = round((declared - self._end) * _rate(self._stream)) if declared else 0
-        if missing > 0:
-            return f"is cut off: its header tells of {missing} more frames"
+        if (missing := self._missing()) > 0:
+            return f"is cut off; frames missing at its end: {missing}"
         return "is damaged: some frames are missing or wrong" if self._damaged else None
+
+    def _missing(self) -> int:
+        if self._container.format.name.startswith("mov"):  # and MP4, with an index of all packets
+            return len(self._stream.index_entries) - self._packets
+        declared = _MATROSKA_TIME.fullmatch(self._stream.metadata.get("DURATION", ""))
+        if declared is None:
+            return 0
+        hours, minutes, seconds = map(Fraction, declared.groups())
+        end = 3600 * hours + 60 * minutes + seconds
+        missing = round((end - self._end) * _rate(self._stream))
+        return missing if missing > 1 else 0  # how long the last frame lasts is uncertain
 
 
 def _open(path: Path) -> InputContainer:
@@ -168,9 +182,10 @@ def _open(path: Path) -> InputContainer:
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:  # the cover of a song
+        is_cover = stream.disposition & Disposition.attached_pic  # of a song
+        if stream.codec_context is not None and not is_cover:
             return stream
-    raise UserError(f"{path}: has no video stream; name a video")
+    raise UserError(f"{path}: has no video stream that can be decoded; name another file")
 
 
 def _format(stream: VideoStream, first: av.VideoFrame) -> VideoFormat:
@@ -197,19 +212,10 @@ def _rate(stream: VideoStream) -> Fraction:
     return Fraction(stream.average_rate or stream.guessed_rate or 25)
 
 
-def _declared_end(stream: VideoStream) -> Fraction | None:
-    """The end of the last frame in seconds, as the header has it."""
-    if stream.duration is not None:
-        return ((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base or 0)
-    if (text := stream.metadata.get("DURATION")) is not None:  # Matroska's, as 00:00:01.234
-        hours, minutes, seconds = text.split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
-    return None
-
-
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """Signs (a, b, c, d) of what turns a stored frame upright: x' = ax + cy, y' = bx + dy."""
-    side_data = frame.side_data.get(SideData.DISPLAYMATRIX)
+    # PyAV's annotation knows of motion vectors only.
+    side_data = cast("SideDataContainer", frame.side_data).get("DISPLAYMATRIX")
     if side_data is None:
         return 1, 0, 0, 1
     a, b, _, c, d = np.sign(np.frombuffer(bytes(side_data), np.int32))[:5].tolist()

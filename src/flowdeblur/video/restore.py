@@ -33,8 +33,8 @@ def restore(
 
     Args:
         network: reads the frames at ``network.frame_offsets``, relative to the one to restore, as
-            (1, T, 3, H, W) in [0, 1], and returns a named tuple with ``restored`` (1, 3, H, W). It is
-            moved to ``device`` and put into evaluation mode.
+            (1, T, 3, H, W) in [0, 1], and returns a named tuple with ``restored`` (1, 3, H, W). It
+            is moved to ``device`` and put into evaluation mode.
         frames: the clip in order, frames of one size.
         device: where to compute; the GPU if there is one, else the CPU.
 
@@ -115,12 +115,12 @@ def _restore_image(
     restored: Tensor = network(frames[None], keep_rnn_weights=False).restored[0]
     if not restored.isfinite().all():
         raise Failure("the network's output is not finite; its weights are damaged")
-    scaled = restored.clamp(0, 1) * np.iinfo(like.dtype).max
+    scaled = restored.clamp(0, 1).mul_(np.iinfo(like.dtype).max).round_()
     depth = torch.uint8 if like.dtype == np.uint8 else torch.uint16
-    image: Picture = scaled.round().to(depth).permute(1, 2, 0).cpu().numpy()
+    image: Picture = scaled.to(depth).permute(1, 2, 0).cpu().contiguous().numpy()
     return image
 
 
 def _to_tensor(image: Picture, device: torch.device) -> Tensor:
-    channels_first = torch.from_numpy(image).to(device).permute(2, 0, 1)
-    return channels_first.float() / np.iinfo(image.dtype).max
+    channels_first = torch.from_numpy(image).to(device).permute(2, 0, 1).contiguous()
+    return channels_first.float().div_(np.iinfo(image.dtype).max)

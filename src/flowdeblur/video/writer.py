@@ -18,20 +18,16 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Stream
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.atomic import filling, replacing
 from flowdeblur.video.clip import Frame, Sink, VideoFormat
+from flowdeblur.video.colour import FromRgb
 from flowdeblur.video.pictures import Picture, write_picture
 
 WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 """Containers of H.264 that keep the times of frames."""
-
-NEARLY_LOSSLESS = 17
-"""Constant rate factor of x264 (0 lossless .. 51)."""
 
 _OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")
 
@@ -44,7 +40,7 @@ def writing_video(
     size: tuple[int, int],
     video_format: VideoFormat,
     *,
-    crf: int = NEARLY_LOSSLESS,
+    crf: int,
     source: Path | None = None,
 ) -> Iterator[Sink]:
     """Encode frames with H.264 in 8 bits, each shown at its own time.
@@ -57,9 +53,11 @@ def writing_video(
         path: with one of ``WRITABLE_SUFFIXES``.
         size: (H, W) of the frames.
         video_format: what to keep of the clip.
-        crf: constant rate factor, 0 (lossless) to 51.
+        crf: constant rate factor of x264, 0 (lossless) to 51; 17 is hard to tell from the frames.
         source: a video whose sound is copied as it is, without encoding, and whose title, date
-            and the like are kept. Subtitles, chapters and data streams are not copied.
+            and the like are kept. Subtitles, chapters and data streams are not copied. Where the
+            sound begins before zero, as AAC in MP4 does by 1024 samples, Matroska moves sound and
+            frames alike, so that it begins at zero.
 
     Yields:
         What takes the frames, in the order of their times.
@@ -122,13 +120,11 @@ class _Encoder:
         self._stream.codec_context.time_base = video_format.time_base
         self._stream.codec_context.sample_aspect_ratio = video_format.pixel_aspect
         video_format.colour.tag(self._stream.codec_context)
-        self._reformatter = VideoReformatter()
+        self._convert = FromRgb(video_format.colour, size, self._stream.pix_fmt)
         self._last = -(2**62)
 
     def encode(self, frame: Frame) -> None:
-        assert self._stream.pix_fmt is not None
-        image = _to_eight_bits(frame.image)
-        encoded = self._format.colour.from_rgb(image, self._stream.pix_fmt, self._reformatter)
+        encoded = self._convert(_to_eight_bits(frame.image))
         # A broken source may repeat a time, and an encoder takes each one only once.
         self._last = max(round(frame.time / self._format.time_base), self._last + 1)
         encoded.pts, encoded.time_base = self._last, self._format.time_base
@@ -143,7 +139,7 @@ class _Sound:
 
     def __init__(self, source: InputContainer, target: OutputContainer, path: Path) -> None:
         self._target = target
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, AudioStream] = {}
         for stream in source.streams.audio:
             codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
             if codec not in target.supported_codecs:
@@ -154,12 +150,11 @@ class _Sound:
         target.metadata.update(
             {key: text for key, text in source.metadata.items() if key not in _OF_THE_FILE}
         )
-        others = Counter(
-            each.type for each in source.streams if each.type not in ("audio", "video")
-        )
-        for kind, number in others.items():
-            _log.warning("%s: %d %s streams are not copied", source.name, number, kind)
-        self._packets = self._read(source)
+        others = Counter(each.type for each in source.streams if each.type != "audio")
+        others["video"] -= 1  # the one that is restored
+        for kind, number in (+others).items():
+            _log.warning("%s: not copied: %d x %s", source.name, number, kind)
+        self._packets = _sound_packets(source)
         self._next = next(self._packets, None)
 
     def copy(self, *, until: Fraction | None = None) -> None:
@@ -168,15 +163,18 @@ class _Sound:
             self._target.mux(self._next)
             self._next = next(self._packets, None)
 
-    def _read(self, source: InputContainer) -> Iterator[Packet[AudioStream]]:
-        try:
-            for packet in source.demux(*source.streams.audio):
-                if packet.dts is not None and not packet.is_corrupt:
-                    yield packet
-        except av.FFmpegError as error:
-            _log.warning(
-                "%s: its sound is damaged and ends early (%s)", source.name, error.strerror
-            )
+
+def _sound_packets(source: InputContainer) -> Iterator[Packet[AudioStream]]:
+    if not source.streams.audio:
+        return  # asked for no stream, FFmpeg reads them all
+    try:
+        for packet in source.demux(source.streams.audio):
+            if packet.is_corrupt:
+                _log.warning("%s: a damaged piece of its sound is left out", source.name)
+            elif packet.dts is not None:
+                yield packet
+    except av.FFmpegError as error:
+        _log.warning("%s: its sound is damaged and ends early (%s)", source.name, error.strerror)
 
 
 def _time(packet: Packet[AudioStream]) -> Fraction:

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
+from flowdeblur.data.scenes.parallel import in_parallel
 from flowdeblur.errors import UserError
 
 RecordArray = np.ndarray[tuple[int], np.dtype[np.void]]
@@ -98,7 +95,7 @@ def _render_file(
                 "shape": (count,),
             }
             np.lib.format.write_array_header_1_0(file, header)
-            for record in _in_parallel(render, count):
+            for record in in_parallel(render, count):
                 file.write(record.tobytes())
             file.flush()
             os.fsync(file.fileno())
@@ -113,33 +110,6 @@ def _publish(partial: Path, path: Path, kind: np.dtype[np.void], count: int) -> 
         CachedRecords(path, kind, count)
     except (FileNotFoundError, ValueError):
         partial.replace(path)
-
-
-def _in_parallel(render: Callable[[int], np.void], count: int) -> Iterator[np.void]:
-    """Yield the records in order, rendered by as many threads as PyTorch uses for an operation.
-
-    Threads suffice because the work is done inside of PyTorch and NumPy, which let go of the
-    interpreter's lock; unlike processes they start at once, and need nothing of the user's main
-    module.
-    """
-    with _one_thread_per_operation() as threads:
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="scenes")
-        try:
-            results = pool.map(render, range(count))
-            yield from tqdm(results, "Rendering scenes", count, unit="scene", disable=None)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_per_operation() -> Iterator[int]:
-    """Let PyTorch use one thread for an operation; give the number that it used before."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _unusable(folder: Path, error: OSError) -> UserError:

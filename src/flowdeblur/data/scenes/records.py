@@ -107,6 +107,7 @@ class SceneSequence:
             key=f"{self._name}-{index:05d}/0",
         )
         if self._flows:
-            sample["flow"] = torch.from_numpy(record["flow"][self._flows]).float().flatten(0, 1)
+            flow = record["flow"][self._flows].astype(np.float32)
+            sample["flow"] = torch.from_numpy(flow).flatten(0, 1)
             sample["visible"] = torch.from_numpy(record["visible"][self._flows])
         return sample

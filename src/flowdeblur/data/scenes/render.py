@@ -36,10 +36,10 @@ def expose(scene: Scene, frame: int) -> Tensor:
         (3, H, W) float32, linear light without noise.
     """
     start, end = frame - scene.duty_cycle / 2, frame + scene.duty_cycle / 2
-    count = min(
-        max(int(np.ceil(_travel_px(scene, start, end))) | 1, FEWEST_INSTANTS), MOST_INSTANTS
-    )
-    times = start + (np.arange(count) + 0.5) * (scene.duty_cycle / count)
+    # An odd number, so that the middle of the exposure is one of the instants.
+    wanted = int(np.ceil(_travel_px(scene, start, end))) | 1
+    count = min(max(wanted, FEWEST_INSTANTS), MOST_INSTANTS)
+    times = frame + scene.duty_cycle * ((np.arange(count, dtype=np.float64) + 0.5) / count - 0.5)
     at_once = max(PIXELS_AT_ONCE // (scene.size[0] * scene.size[1]), 1)
     light = torch.zeros(3, *scene.size)
     for first in range(0, count, at_once):
@@ -51,9 +51,7 @@ def view(scene: Scene, times: NDArray[np.float64]) -> Tensor:
     """Render the scene at ``times`` (N,): (N, 3, H, W) float32 linear light."""
     light = _seen(scene, scene.layers[0], scene.layers[0].light, times)
     for layer in scene.layers[1:]:
-        assert layer.opacity is not None
-        premultiplied = torch.cat((layer.light * layer.opacity, layer.opacity))
-        painted = _seen(scene, layer, premultiplied, times)
+        painted = _seen(scene, layer, layer.premultiplied, times)
         light = painted[:, :3] + (1 - painted[:, 3:]) * light
     return light
 

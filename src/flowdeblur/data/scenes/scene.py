@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -31,6 +32,12 @@ class Layer:
     light: Tensor
     opacity: Tensor | None
     motion: Motion
+
+    @property
+    def premultiplied(self) -> Tensor:
+        """Opacity times light, and opacity: (4, h, w)."""
+        opacity = torch.ones_like(self.light[:1]) if self.opacity is None else self.opacity
+        return torch.cat((opacity * self.light, opacity))
 
     @property
     def half_extent_px(self) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from flowdeblur.data.scenes.cache import cached
+from flowdeblur.data.scenes.parallel import one_thread_per_operation
 from flowdeblur.data.scenes.records import (
     RENDERER_VERSION,
     Records,
@@ -146,7 +147,8 @@ class RenderedScenes:
 
     def __getitem__(self, index: int) -> np.void:
         noise_seed = self.recipe.random_seed(index, purpose=2)
-        return render_record(self.recipe.scene(index), self.offsets, noise_seed)
+        with one_thread_per_operation():
+            return render_record(self.recipe.scene(index), self.offsets, noise_seed)
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:

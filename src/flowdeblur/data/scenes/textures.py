@@ -97,7 +97,8 @@ def _mirrored(start: int, count: int, size: int) -> Tensor:
 def soften(texture: Tensor) -> Tensor:
     """Smooth (C, H, W) by (1, 2, 1) / 4 in both directions.
 
-    At two texels a pixel that is about the light that a pixel of the frame gathers."""
+    At two texels a pixel that is about the light that a pixel of the frame gathers.
+    """
     padded = F.pad(texture[None], (1, 1, 1, 1), mode="replicate")[0]
     rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     return (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4

@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help install train test test-slow test-gpu check wheel lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+help: ## list these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("flowdeblur needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+install: $(STAMP) ## make .venv with the pinned dependencies and this package, editable
+
+train: install ## train the default network on the embedded scenes: five minutes on two cores
+	$(BIN)/python train.py
+
+test: install ## run the CPU tests
+	$(BIN)/python -m pytest
+
+test-slow: install ## run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+test-gpu: install ## run the tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
+check: install ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: install ## build a wheel, install it in a fresh environment and try its commands
+	$(BIN)/python tests/try_wheel.py
+
+lock: install ## write what is installed to constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//; s/+cu[0-9]*//' > constraints.txt
+
+clean: ## delete the environment and everything built
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

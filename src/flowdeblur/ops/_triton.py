@@ -1,0 +1,510 @@
+"""The CUDA kernels of the spatially variant RNN, in Triton.
+
+Contiguous maps: lines along a column are walked step by step, a strip of neighbouring columns side
+by side; lines along a row are composed by an associative scan, a row inside one warp. All four
+directions run in one launch, the programs of one (b, c) plane after another, so that its features
+come from the level-2 cache after their first read. Channels_last maps: channels lie side by side,
+so that every direction is a walk.
+
+The backward pass takes two launches, columns and rows, because the gradient of the features is the
+sum over four directions and is added up in a fixed order, without atomics. It reads one saved state
+per block of steps and computes the others again, in float32.
+
+No timing picks a kernel: the launch follows from the table below, so that bits do not change from
+run to run. ``docs/operator.md`` holds traffic, registers and the reasons.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from flowdeblur.ops._reference import state_dtype
+
+
+@triton.jit
+def _activate(w, STATE: tl.constexpr, TANH: tl.constexpr):
+    w = w.to(STATE)
+    if TANH:
+        w = 2 * tl.sigmoid(2 * w) - 1  # tanh, to 2e-7; the interpreter has no tanh
+    return w
+
+
+@triton.jit
+def _compose(a_left, h_left, a_right, h_right):
+    """Compose h -> a h + b of two stretches of a line, the left one first."""
+    return a_left * a_right, h_left * a_right + h_right
+
+
+@triton.jit
+def _compose_both(a_left, b_left, e_left, k_left, a_right, b_right, e_right, k_right):
+    """Compose stretches, and (e, k) their compositions without the last step."""
+    return (
+        a_left * a_right,
+        b_left * a_right + b_right,
+        b_left * k_right + e_right,
+        a_left * k_right,
+    )
+
+
+@triton.jit
+def _walk_forward(
+    f, w, h, f_step, w_step, length, lane,
+    STATE: tl.constexpr, TANH: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    """Walk lines from the pixels at pointers f, w and h, a block of STEPS loads at a time."""
+    state = tl.zeros(lane.shape, STATE)
+    for start in range(0, length, STEPS):
+        fs = ()
+        ws = ()
+        for u in tl.static_range(STEPS):
+            t = start + u
+            mask = lane & (t < length)
+            fs = fs + (tl.load(f + t * f_step, mask=mask, other=0.0),)
+            ws = ws + (tl.load(w + t * w_step, mask=mask, other=0.0),)
+        for u in tl.static_range(STEPS):
+            t = start + u
+            mask = lane & (t < length)
+            f_t = fs[u].to(STATE)
+            state = f_t + _activate(ws[u], STATE, TANH) * (state - f_t)
+            tl.store(h + t * w_step, state.to(h.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _walk_backward(
+    f, w, h, g, total, gf, gw, f_step, w_step, length, lane,
+    ADD: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    """Walk lines from their end; gf takes the gradient of f, added to that at total if ADD."""
+    carry = tl.zeros(lane.shape, STATE)
+    blocks = tl.cdiv(length, STEPS)
+    for block in range(blocks):
+        start = (blocks - 1 - block) * STEPS
+        fs = ()
+        ws = ()
+        gs = ()
+        for u in tl.static_range(STEPS):
+            t = start + u
+            mask = lane & (t < length)
+            fs = fs + (tl.load(f + t * f_step, mask=mask, other=0.0),)
+            ws = ws + (tl.load(w + t * w_step, mask=mask, other=0.0),)
+            gs = gs + (tl.load(g + t * w_step, mask=mask, other=0.0),)
+        state = tl.load(h + (start - 1) * w_step, mask=lane & (start > 0), other=0.0).to(STATE)
+        activated = ()
+        differences = ()
+        for u in tl.static_range(STEPS):
+            f_t = fs[u].to(STATE)
+            w_t = _activate(ws[u], STATE, TANH)
+            d_t = state - f_t
+            state = f_t + w_t * d_t
+            activated = activated + (w_t,)
+            differences = differences + (d_t,)
+        for u in tl.static_range(STEPS - 1, -1, -1):
+            t = start + u
+            mask = lane & (t < length)
+            w_t = activated[u]
+            g_t = gs[u].to(STATE) + carry
+            carry = w_t * g_t
+            gw_t = g_t * differences[u]
+            if TANH:
+                gw_t *= 1 - w_t * w_t
+            tl.store(gw + t * w_step, gw_t.to(gw.dtype.element_ty), mask=mask)
+            gf_t = (1 - w_t) * g_t
+            if ADD:
+                gf_t += tl.load(total + t * f_step, mask=mask, other=0.0)
+            tl.store(gf + t * f_step, gf_t.to(gf.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _scan_forward(
+    f, w, h, width, row,
+    FROM_END: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    ROWS: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    """Scan rows that start at pointers f, w and h (ROWS, 1)."""
+    column = tl.arange(0, STEPS)[None, :]
+    carry = tl.zeros([ROWS], STATE)
+    blocks = tl.cdiv(width, STEPS)
+    for block in range(blocks):
+        if FROM_END:
+            x = (blocks - 1 - block) * STEPS + column
+        else:
+            x = block * STEPS + column
+        mask = row & (x < width)
+        # Beyond the row w = 1 hands the state on, which a scan from the end needs.
+        a = tl.where(mask, _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), 1.0)
+        f_x = tl.load(f + x, mask=mask, other=0.0).to(STATE)
+        a, state = tl.associative_scan((a, (1 - a) * f_x), 1, _compose, reverse=FROM_END)
+        state += a * carry[:, None]
+        tl.store(h + x, state.to(h.dtype.element_ty), mask=mask)
+        carry = tl.sum(tl.where(column == (0 if FROM_END else STEPS - 1), state, 0.0), 1)
+
+
+@triton.jit
+def _scan_backward(
+    f, w, h, g, total, gf, gw, width, row,
+    FROM_END: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    ROWS: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    """Scan rows from the end of their direction; gf takes the gradient of f added to total."""
+    column = tl.arange(0, STEPS)[None, :]
+    zero = tl.zeros([ROWS, STEPS], STATE)
+    one = tl.full([ROWS, STEPS], 1.0, STATE)
+    carry = tl.zeros([ROWS], STATE)
+    blocks = tl.cdiv(width, STEPS)
+    for i in range(blocks):
+        if FROM_END:
+            block = i
+            before = (block + 1) * STEPS
+        else:
+            block = blocks - 1 - i
+            before = block * STEPS - 1
+        x = block * STEPS + column
+        mask = row & (x < width)
+        a = tl.where(mask, _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), 1.0)
+        f_x = tl.load(f + x, mask=mask, other=0.0).to(STATE)
+        g_x = tl.load(g + x, mask=mask, other=0.0).to(STATE)
+        saved = row & (before >= 0) & (before < width)
+        h_before = tl.load(h + before, mask=saved, other=0.0).to(STATE)
+        _, _, e, k = tl.associative_scan(
+            (a, (1 - a) * f_x, zero, one), 1, _compose_both, reverse=FROM_END
+        )
+        difference = e + k * h_before - f_x
+        a_all, b_all, e, k = tl.associative_scan(
+            (a, a * g_x, zero, one), 1, _compose_both, reverse=not FROM_END
+        )
+        g_x += e + k * carry[:, None]
+        gw_x = g_x * difference
+        if TANH:
+            gw_x *= 1 - a * a
+        tl.store(gw + x, gw_x.to(gw.dtype.element_ty), mask=mask)
+        gf_x = (1 - a) * g_x + tl.load(total + x, mask=mask, other=0.0)
+        tl.store(gf + x, gf_x.to(gf.dtype.element_ty), mask=mask)
+        first = column == (STEPS - 1 if FROM_END else 0)
+        carry = tl.sum(tl.where(first, b_all + a_all * carry[:, None], 0.0), 1)
+
+
+@triton.jit
+def _weight_plane(plane, channels):
+    """Return the plane of a (B, 4C, H, W) map that belongs to a plane (b, c) of (B, C, H, W)."""
+    return plane + plane // channels * 3 * channels
+
+
+@triton.jit
+def _rows(first, end, channels, height, width, ROWS: tl.constexpr):
+    """Locate ROWS rows of all planes' rows, from the one numbered ``first``.
+
+    Returns:
+        Offsets (ROWS, 1) in (B, C, H, W) and in the first direction of (B, 4C, H, W) maps, and
+        which rows lie before ``end``.
+    """
+    row = first + tl.arange(0, ROWS)[:, None]
+    plane = row // height
+    return row * width, (row + (_weight_plane(plane, channels) - plane) * height) * width, row < end
+
+
+@triton.jit
+def _columns(group, strip, from_end, planes, channels, height, width, LANES, COLUMNS: tl.constexpr):
+    """Locate COLUMNS columns of LANES / COLUMNS planes.
+
+    Returns:
+        Offsets (LANES,) of the first pixel walked in (B, C, H, W) and in the first direction of
+        (B, 4C, H, W) maps, the step to the next pixel, and which lanes lie inside.
+    """
+    lane = tl.arange(0, LANES)
+    plane = group * (LANES // COLUMNS) + lane // COLUMNS
+    x = strip * COLUMNS + lane % COLUMNS
+    pixels = height * width
+    start = from_end * (height - 1) * width + x
+    inside = (x < width) & (plane < planes)
+    step = (1 - 2 * from_end) * width
+    return plane * pixels + start, _weight_plane(plane, channels) * pixels + start, step, inside
+
+
+@triton.jit(do_not_specialize=["planes", "channels", "height", "width_units"])
+def _forward_contiguous(
+    f, w, h, planes, channels, height, width_units,
+    ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr, ROWS: tl.constexpr,
+    SCAN: tl.constexpr, LANES: tl.constexpr, COLUMNS: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    width = width_units * ALIGN
+    pixels = height * width
+    # Programs that read the same planes of f are neighbours, so that it stays in the L2 cache.
+    rows_of_group = LANES // COLUMNS * height
+    row_parts = 2 * tl.cdiv(rows_of_group, ROWS)
+    parts = row_parts + 2 * tl.cdiv(width, COLUMNS)
+    group = (tl.program_id(0) // parts).to(tl.int64)
+    part = tl.program_id(0) % parts
+    if part < row_parts:
+        first = group * rows_of_group + part // 2 * ROWS
+        end = tl.minimum((group + 1) * rows_of_group, planes.to(tl.int64) * height)
+        f_row, w_row, row = _rows(first, end, channels, height, width, ROWS)
+        if part % 2 == 0:
+            _scan_forward(
+                f + f_row, w + w_row, h + w_row, width, row, False, STATE, TANH, ROWS, SCAN
+            )
+        else:
+            w_row += channels.to(tl.int64) * pixels
+            _scan_forward(
+                f + f_row, w + w_row, h + w_row, width, row, True, STATE, TANH, ROWS, SCAN
+            )
+    else:
+        from_end = part % 2
+        strip = (part - row_parts) // 2
+        f_lane, w_lane, step, lane = _columns(
+            group, strip, from_end, planes, channels, height, width, LANES, COLUMNS
+        )
+        w_lane += (2 + from_end) * channels.to(tl.int64) * pixels
+        _walk_forward(
+            f + f_lane, w + w_lane, h + w_lane, step, step, height, lane, STATE, TANH, STEPS
+        )
+
+
+@triton.jit(do_not_specialize=["planes", "channels", "height", "width_units"])
+def _backward_columns(
+    f, w, h, g, total, gw, planes, channels, height, width_units,
+    ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    LANES: tl.constexpr, COLUMNS: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    width = width_units * ALIGN
+    strips = tl.cdiv(width, COLUMNS)
+    group = (tl.program_id(0) // strips).to(tl.int64)
+    strip = tl.program_id(0) % strips
+    for from_end in tl.static_range(2):
+        own, lines, step, inside = _columns(
+            group, strip, from_end, planes, channels, height, width, LANES, COLUMNS
+        )
+        lines += (2 + from_end) * channels.to(tl.int64) * height * width
+        _walk_backward(
+            f + own, w + lines, h + lines, g + lines, total + own, total + own, gw + lines,
+            step, step, height, inside, from_end == 1, STATE, TANH, STEPS,
+        )  # fmt: skip
+        tl.debug_barrier()  # the second direction reads what the first one wrote
+
+
+@triton.jit(do_not_specialize=["planes", "channels", "height", "width_units"])
+def _backward_rows(
+    f, w, h, g, total, gf, gw, planes, channels, height, width_units,
+    ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    ROWS: tl.constexpr, SCAN: tl.constexpr,
+):  # fmt: skip
+    width = width_units * ALIGN
+    first = tl.program_id(0).to(tl.int64) * ROWS
+    own, lines, inside = _rows(
+        first, planes.to(tl.int64) * height, channels, height, width, ROWS
+    )
+    _scan_backward(
+        f + own, w + lines, h + lines, g + lines, total + own, total + own, gw + lines,
+        width, inside, False, STATE, TANH, ROWS, SCAN,
+    )  # fmt: skip
+    tl.debug_barrier()  # the second direction reads what the first one wrote
+    lines += channels.to(tl.int64) * height * width
+    _scan_backward(
+        f + own, w + lines, h + lines, g + lines, total + own, gf + own, gw + lines,
+        width, inside, True, STATE, TANH, ROWS, SCAN,
+    )  # fmt: skip
+
+
+@triton.jit
+def _lines_of_channels(
+    direction, batch, group, channel_block, channels, height, width,
+    LANES: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """Locate LANES / CHANNELS lines of a channels_last map, CHANNELS channels of each abreast.
+
+    Returns:
+        Offsets (LANES,) of the first pixel walked in (B, C, H, W) and (B, 4C, H, W) maps, the step
+        in pixels, the number of steps, and which lanes lie inside.
+    """
+    along_row = direction < 2
+    from_end = direction % 2
+    length = tl.where(along_row, width, height)
+    lines = tl.where(along_row, height, width)
+    step = tl.where(along_row, 1, width)
+    lane = tl.arange(0, LANES)
+    c = channel_block * CHANNELS + lane % CHANNELS
+    line = group * (LANES // CHANNELS) + lane // CHANNELS
+    pixel = batch * height * width + from_end * (length - 1) * step
+    pixel += line * tl.where(along_row, width, 1)
+    inside = (c < channels) & (line < lines)
+    step = (1 - 2 * from_end) * step.to(tl.int64)
+    return pixel * channels + c, (4 * pixel + direction) * channels + c, step, length, inside
+
+
+@triton.jit(do_not_specialize=["channel_units", "height", "width"])
+def _forward_channels_last(
+    f, w, h, channel_units, height, width,
+    ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    LANES: tl.constexpr, CHANNELS: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    channels = channel_units * ALIGN
+    row_parts = 2 * tl.cdiv(height, LANES // CHANNELS)
+    parts = row_parts + 2 * tl.cdiv(width, LANES // CHANNELS)
+    batch = (tl.program_id(0) // parts).to(tl.int64)
+    part = tl.program_id(0) % parts
+    group = tl.where(part < row_parts, part, part - row_parts) // 2
+    direction = tl.where(part < row_parts, 0, 2) + part % 2
+    own, lines, step, length, inside = _lines_of_channels(
+        direction, batch, group, tl.program_id(1), channels, height, width, LANES, CHANNELS
+    )
+    _walk_forward(
+        f + own, w + lines, h + lines, step * channels, 4 * step * channels, length, inside,
+        STATE, TANH, STEPS,
+    )  # fmt: skip
+
+
+@triton.jit(do_not_specialize=["channel_units", "height", "width"])
+def _backward_channels_last(
+    f, w, h, g, total, gf, gw, channel_units, height, width,
+    ALONG_ROW: tl.constexpr, ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    LANES: tl.constexpr, CHANNELS: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    channels = channel_units * ALIGN
+    groups = tl.cdiv(height if ALONG_ROW else width, LANES // CHANNELS)
+    batch = (tl.program_id(0) // groups).to(tl.int64)
+    group = tl.program_id(0) % groups
+    for from_end in tl.static_range(2):
+        own, lines, step, length, inside = _lines_of_channels(
+            from_end + (0 if ALONG_ROW else 2), batch, group, tl.program_id(1),
+            channels, height, width, LANES, CHANNELS,
+        )  # fmt: skip
+        _walk_backward(
+            f + own, w + lines, h + lines, g + lines, total + own,
+            (gf if from_end == 1 else total) + own, gw + lines,
+            step * channels, 4 * step * channels, length, inside,
+            ALONG_ROW or from_end == 1, STATE, TANH, STEPS,
+        )  # fmt: skip
+        tl.debug_barrier()  # the second direction reads what the first one wrote
+
+
+class _Tiles(NamedTuple):
+    """How a launch cuts maps into programs."""
+
+    warps: int
+    scan: int  # elements of the tile of rows that a program scans
+    lanes: int  # columns, or channels of lines, that a program walks abreast
+    steps: int  # steps whose loads a walk issues together
+
+
+def _tiles(backward: bool, itemsize: int) -> _Tiles:
+    return _Tiles(2, 512, 128, 4 if backward else 8)
+
+
+def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
+    """Write the four directions' states of (B, C, H, W) features into ``out`` (B, 4C, H, W)."""
+    batch, channels, height, width = features.shape
+    tiles = _tiles(False, features.itemsize)
+    options = _options(features.dtype, tanh, tiles)
+    f, w = (_laid_out_like(out, x) for x in (features, weights))
+    with torch.cuda.device_of(out):
+        if out.is_contiguous():
+            align, rows, columns = _tile_planes(features, tiles)
+            planes = columns["LANES"] // columns["COLUMNS"]
+            row_parts = 2 * triton.cdiv(planes * height, rows["ROWS"])
+            parts = row_parts + 2 * triton.cdiv(width, columns["COLUMNS"])
+            _forward_contiguous[(triton.cdiv(batch * channels, planes) * parts,)](
+                f, w, out, batch * channels, channels, height, width // align,
+                ALIGN=align, **rows, **columns, **options,
+            )  # fmt: skip
+        else:
+            align, lines = _tile_channels(features, tiles)
+            abreast = lines["LANES"] // lines["CHANNELS"]
+            parts = 2 * (triton.cdiv(height, abreast) + triton.cdiv(width, abreast))
+            _forward_channels_last[(batch * parts, triton.cdiv(channels, lines["CHANNELS"]))](
+                f, w, out, channels // align, height, width, ALIGN=align, **lines, **options
+            )
+
+
+def backward(
+    features: Tensor,
+    weights: Tensor,
+    states: Tensor,
+    grad: Tensor,
+    tanh: bool,
+    grad_features: Tensor,
+    grad_weights: Tensor,
+) -> None:
+    """Write the gradients into ``grad_features`` and ``grad_weights``."""
+    batch, channels, height, width = features.shape
+    tiles = _tiles(True, features.itemsize)
+    options = _options(features.dtype, tanh, tiles)
+    # Columns first, then rows; what they add up stays in the states' type until the last addition.
+    total = grad_features
+    if features.dtype != state_dtype(features.dtype):
+        total = torch.empty_like(grad_features, dtype=state_dtype(features.dtype))
+    inputs = [_laid_out_like(grad_weights, x) for x in (features, weights, states, grad)]
+    with torch.cuda.device_of(grad_weights):
+        if grad_weights.is_contiguous():
+            align, rows, columns = _tile_planes(features, tiles)
+            sizes = (batch * channels, channels, height, width // align)
+            groups = triton.cdiv(batch * channels * columns["COLUMNS"], columns["LANES"])
+            _backward_columns[(groups * triton.cdiv(width, columns["COLUMNS"]),)](
+                *inputs, total, grad_weights, *sizes, ALIGN=align, **columns, **options
+            )
+            _backward_rows[(triton.cdiv(batch * channels * height, rows["ROWS"]),)](
+                *inputs, total, grad_features, grad_weights, *sizes,
+                ALIGN=align, **rows, **options,
+            )  # fmt: skip
+        else:
+            align, lines = _tile_channels(features, tiles)
+            for along_row, side in ((False, width), (True, height)):
+                groups = triton.cdiv(side * lines["CHANNELS"], lines["LANES"])
+                channel_blocks = triton.cdiv(channels, lines["CHANNELS"])
+                _backward_channels_last[(batch * groups, channel_blocks)](
+                    *inputs, total, grad_features if along_row else total, grad_weights,
+                    channels // align, height, width,
+                    ALONG_ROW=along_row, ALIGN=align, **lines, **options,
+                )  # fmt: skip
+
+
+def _laid_out_like(result: Tensor, x: Tensor) -> Tensor:
+    contiguous = result.is_contiguous()
+    return x.contiguous(
+        memory_format=torch.contiguous_format if contiguous else torch.channels_last
+    )
+
+
+def _options(dtype: torch.dtype, tanh: bool, tiles: _Tiles) -> dict[str, Any]:
+    """Return the constants of every kernel; FP fusion, the default until Triton 3.9, is asked for."""
+    state = tl.float64 if dtype == torch.float64 else tl.float32
+    return {"STATE": state, "TANH": tanh, "num_warps": tiles.warps, "enable_fp_fusion": True}
+
+
+def _alignment(side: int, itemsize: int) -> int:
+    """Return how many elements a load may take, 16 bytes at most, where ``side`` is contiguous.
+
+    A kernel gets side / alignment and the alignment as a constant: told the side alone, Triton
+    would load single elements wherever it is no multiple of 16, and need three times as many
+    instructions.
+    """
+    return math.gcd(side, 16 // itemsize)
+
+
+def _tile_planes(
+    features: Tensor, tiles: _Tiles
+) -> tuple[int, dict[str, int], dict[str, int]]:
+    width = features.shape[3]
+    align = _alignment(width, features.itemsize)
+    side = triton.next_power_of_2(width)
+    # One warp's widest load: wider tiles would spread a row over warps, and a scan over them.
+    scan = min(32 * align, side)
+    lanes = tiles.lanes
+    return (
+        align,
+        {"ROWS": tiles.scan // scan, "SCAN": scan},
+        {"LANES": lanes, "COLUMNS": min(lanes, side), "STEPS": tiles.steps},
+    )
+
+
+def _tile_channels(features: Tensor, tiles: _Tiles) -> tuple[int, dict[str, int]]:
+    channels = features.shape[1]
+    return _alignment(channels, features.itemsize), {
+        "LANES": tiles.lanes,
+        "CHANNELS": min(tiles.lanes, triton.next_power_of_2(channels)),
+        "STEPS": tiles.steps,
+    }

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import copy
+import functools
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from flowdeblur.data.augmentation import ColourPermutation, Crop, Dihedral, TurnedCrop
+from flowdeblur.data.sample import Sample
+from flowdeblur.errors import UserError
+
+SIZE = (96, 120)
+
+
+def field(rng: np.random.Generator, amplitude: float, sigma: float = 12.0) -> np.ndarray:
+    noise = gaussian_filter(rng.standard_normal(SIZE), sigma)
+    return amplitude * noise / np.abs(noise).max()
+
+
+@functools.cache
+def rendered_sample(seed: int) -> Sample:
+    rng = np.random.default_rng(seed)
+    following = np.stack([gaussian_filter(rng.random(SIZE), 2.5) for _ in range(3)])
+    following = 255 * (following - following.min()) / np.ptp(following)
+    flow = np.stack([field(rng, 5.0), field(rng, 4.0)])
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(float)
+    current = np.stack(
+        [map_coordinates(c, (y + flow[1], x + flow[0]), order=1, mode="nearest") for c in following]
+    )
+    visible = (
+        (x + flow[0] >= 0) & (x + flow[0] < SIZE[1]) & (y + flow[1] >= 0) & (y + flow[1] < SIZE[0])
+    )
+    return {
+        "frames": torch.from_numpy(np.stack([current, following]).round()).to(torch.uint8),
+        "sharp": torch.from_numpy(current.round()).to(torch.uint8),
+        "key": "clip/0",
+        "flow": torch.from_numpy(flow).float(),
+        "visible": torch.from_numpy(visible[None]),
+    }
+
+
+def moving_sample(seed: int = 0) -> Sample:
+    """A smooth picture and what it looked like before a smooth motion: sharp(p) = next(p + flow(p))."""
+    return copy.deepcopy(rendered_sample(seed))
+
+
+def warp_error(sample: Sample) -> float:
+    """Mean absolute error, in grey levels, of bringing the next frame back along the flow."""
+    following, flow = sample["frames"][1].double().numpy(), sample["flow"].double().numpy()
+    height, width = flow.shape[1:]
+    y, x = np.mgrid[:height, :width].astype(float)
+    x, y = x + flow[0], y + flow[1]
+    inside = (
+        (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & sample["visible"][0].numpy()
+    )
+    assert inside.mean() > 0.6
+    back = np.stack([map_coordinates(c, (y, x), order=1, mode="nearest") for c in following])
+    return float(np.abs(back - sample["sharp"].double().numpy())[:, inside].mean())
+
+
+TRANSFORMS = {
+    "crop": Crop((64, 48)),
+    "turned crop": TurnedCrop((64, 64)),
+    "zoomed out": TurnedCrop((48, 48), scale=(0.6, 0.7), degrees=30),
+    "dihedral": Dihedral(),
+    "colours": ColourPermutation(),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("seed", range(6))
+def test_flow_stays_true(name, seed):
+    sample = moving_sample()
+    if name == "dihedral":
+        sample = Crop((90, 90))(sample, np.random.default_rng(seed))
+    unchanged = warp_error(sample)
+    result = TRANSFORMS[name](sample, np.random.default_rng(seed))
+    assert warp_error(result) < unchanged + 0.8
+    no_flow: Sample = {**result, "flow": torch.zeros_like(result["flow"])}
+    assert warp_error(no_flow) > 4 * warp_error(result)  # the check is worth something
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_one_draw_for_everything(name):
+    """Frame 0 and the sharp picture are the same here, and must stay so."""
+    result = TRANSFORMS[name](moving_sample(), np.random.default_rng(3))
+    assert torch.equal(result["frames"][0], result["sharp"])
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_function_of_the_generator_alone(name):
+    first, second, other = (
+        TRANSFORMS[name](moving_sample(), np.random.default_rng(seed)) for seed in (5, 5, 6)
+    )
+    assert torch.equal(first["frames"], second["frames"])
+    assert torch.equal(first["flow"], second["flow"])
+    different = [not torch.equal(first["frames"], other["frames"])]
+    different += [
+        not torch.equal(
+            first["frames"], TRANSFORMS[name](moving_sample(), np.random.default_rng(s))["frames"]
+        )
+        for s in range(7, 12)
+    ]
+    assert any(different)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_the_sample_itself_is_untouched(name):
+    sample, before = moving_sample(), moving_sample()
+    TRANSFORMS[name](sample, np.random.default_rng(1))
+    assert all(
+        torch.equal(sample[key], before[key]) for key in ("frames", "sharp", "flow", "visible")
+    )
+
+
+def test_crop_reaches_every_window():
+    sample = moving_sample()
+    corners = set()
+    for seed in range(200):
+        cut = Crop((SIZE[0] - 1, SIZE[1] - 1))(sample, np.random.default_rng(seed))["sharp"]
+        for top in (0, 1):
+            for left in (0, 1):
+                if torch.equal(
+                    cut, sample["sharp"][:, top : top + SIZE[0] - 1, left : left + SIZE[1] - 1]
+                ):
+                    corners.add((top, left))
+    assert len(corners) == 4
+
+
+def test_dihedral_reaches_all_eight_symmetries():
+    square = Crop((32, 32))(moving_sample(), np.random.default_rng(0))
+    results = {
+        Dihedral()(square, np.random.default_rng(seed))["sharp"].numpy().tobytes()
+        for seed in range(100)
+    }
+    assert len(results) == 8
+
+
+def test_dihedral_keeps_the_shape_of_oblongs():
+    for seed in range(20):
+        result = Dihedral()(moving_sample(), np.random.default_rng(seed))
+        assert result["sharp"].shape[-2:] == SIZE
+
+
+def test_unturned_unscaled_crop_is_a_crop():
+    plain = TurnedCrop(SIZE, scale=(1.0, 1.0), degrees=0.0)(
+        moving_sample(), np.random.default_rng(0)
+    )
+    assert (plain["sharp"].int() - moving_sample()["sharp"].int()).abs().max() <= 1
+    assert torch.allclose(plain["flow"], moving_sample()["flow"], atol=1e-3)
+
+
+def test_enlarging_enlarges_the_flow():
+    sample = moving_sample()
+    sample["flow"] = torch.tensor([2.0, -1.0]).view(2, 1, 1).expand(2, *SIZE).clone()
+    result = TurnedCrop((32, 32), scale=(1.5, 1.5), degrees=0.0)(sample, np.random.default_rng(0))
+    assert torch.allclose(result["flow"][0], torch.tensor(3.0), atol=1e-4)
+    assert torch.allclose(result["flow"][1], torch.tensor(-1.5), atol=1e-4)
+
+
+@pytest.mark.parametrize("crop", [Crop, TurnedCrop])
+def test_too_small_frames_are_named(crop):
+    with pytest.raises(UserError, match=r"data.patch is 128x64.*clip/0 has only 96x120"):
+        crop((128, 64))(moving_sample(), np.random.default_rng(0))
+
+
+def test_samples_without_flow_pass():
+    sample = moving_sample()
+    del sample["flow"], sample["visible"]
+    for transform in TRANSFORMS.values():
+        assert "flow" not in transform(sample, np.random.default_rng(0))

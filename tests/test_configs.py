@@ -1,0 +1,172 @@
+"""Every file under conf composes and instantiates; mistakes in any of them are told by key."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from flowdeblur.engine.configuration import check, config_dir, instantiate, nearest, plain
+from flowdeblur.engine.training import make_network, make_trainer
+from flowdeblur.errors import UserError
+from tests.composition import MODELS, ROWS, compose_config
+
+CONF = config_dir()
+FILES = sorted(each.relative_to(CONF).with_suffix("").as_posix() for each in CONF.glob("*/*.yaml"))
+# What some options need before they can be instantiated.
+NEEDS = {"data/dvd": ["data.root=/nowhere"], "data/frames": ["data.root=/nowhere"]}
+
+
+def options(group):
+    return sorted(each.stem for each in (CONF / group).glob("*.yaml"))
+
+
+def test_the_groups_are_the_documented_ones():
+    assert options("model") == sorted(MODELS)
+    assert options("ablation") == sorted(ROWS)
+    assert {"paper", "released_code"} <= set(options("experiment"))
+    assert options("task") == ["deblurring", "flow"]
+    assert options("logger") == ["csv", "tensorboard", "wandb"]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_file_composes_and_instantiates(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    group, option = file.split("/")
+    settings = plain(
+        compose_config(f"{group}={option}", *NEEDS.get(file, []), "model.width=4", run_dir=tmp_path)
+    )
+    network = make_network(settings)
+    data = instantiate(settings["data"], "data")
+    data.serve(network.frame_offsets, network.flow_offsets)
+    task = instantiate(
+        settings["task"],
+        "task",
+        network=network,
+        objective=instantiate(settings["objective"], "objective"),
+        optimization=instantiate(settings["optimizer"], "optimizer"),
+    )
+    trainer = make_trainer(settings, [])
+    assert trainer.max_steps == settings["trainer"]["max_steps"]
+    assert task.network is network
+
+
+def resolved(*overrides):
+    settings = plain(compose_config(*overrides))
+    return {key: value for key, value in settings.items() if key != "row"}
+
+
+def test_the_rows_of_table_4_are_seven_different_runs():
+    rows = {name: resolved(f"ablation={name}") for name in ROWS}
+    assert rows["ours"] == resolved()
+    for i, first in enumerate(ROWS):
+        for second in ROWS[i + 1 :]:
+            assert rows[first] != rows[second], (first, second)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_changes_the_model_or_the_objective_alone(name):
+    ours, row = resolved("ablation=ours"), resolved(f"ablation={name}")
+    changed = {key for key in ours if ours[key] != row[key]}
+    expected = {"ours": set(), "without_flow_losses": {"objective"}}.get(name, {"model"})
+    assert changed == expected
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("recipe", options("experiment"))
+def test_a_row_holds_with_every_recipe(name, recipe):
+    ours = resolved("ablation=ours", f"experiment={recipe}")
+    row = resolved(f"ablation={name}", f"experiment={recipe}")
+    changed = {key for key in ours if ours[key] != row[key]}
+    assert changed == {"ours": set(), "without_flow_losses": {"objective"}}.get(name, {"model"})
+    if name == "without_flow_losses":
+        assert row["objective"]["warping"] is None
+        assert row["objective"]["end_point"] is None
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_carry_the_papers_numbers(name):
+    row = plain(compose_config(f"ablation={name}"))["row"]
+    numbers = {
+        "without_rnns": (28.84, 0.901),
+        "concat_rnn_weights": (29.71, 0.914),
+        "without_flow": (30.11, 0.922),
+        "without_flow_losses": (30.35, 0.924),
+        "two_direction_flows": (30.56, 0.927),
+        "rnns_in_decoder": (29.72, 0.914),
+        "ours": (30.58, 0.928),
+    }
+    assert (row["paper"]["psnr"], row["paper"]["ssim"]) == numbers[name]
+    assert row["label"]
+
+
+def test_the_papers_recipe():
+    settings = plain(compose_config("experiment=paper"))
+    adam = settings["optimizer"]["optimizer"]
+    assert (adam["_target_"], adam["lr"], adam["betas"], adam["weight_decay"]) == (
+        "torch.optim.Adam", 1e-3, [0.9, 0.999], 1e-6,
+    )  # fmt: skip
+    assert settings["optimizer"]["schedule"] is None
+    assert settings["trainer"]["max_steps"] == 800_000
+    assert settings["trainer"]["gradient_clip_val"] is None
+    assert (settings["data"]["batch_size"], settings["data"]["patch"]) == (20, [256, 256])
+    assert settings["objective"]["sums"]
+    assert settings["objective"]["end_point"] is None
+    assert settings["init"]["scheme"]["_target_"].endswith("xavier")
+
+
+def test_the_released_codes_recipe():
+    settings = plain(compose_config("experiment=released_code"))
+    assert settings["optimizer"]["optimizer"]["lr"] == 1e-4
+    assert settings["optimizer"]["schedule"]["last_step"] == 5_000_000
+    assert settings["data"]["batch_size"] == 10
+    assert settings["trainer"]["gradient_clip_val"] == 5000
+    assert settings["model"]["padding"] == "constant"
+
+
+BAD = [
+    ({"objective.warping.wieght": 2}, r"objective.warping.wieght: .*did you mean weight"),
+    ({"objective.warping.weight": "much"}, r"objective.warping.weight: expected float, got 'much'"),
+    ({"objective.sums": "yes"}, r"objective.sums: expected bool, got 'yes'"),
+    ({"optimizer.schedule.warmup_steps": 1.5}, r"warmup_steps: expected int, got 1.5"),
+    ({"optimizer.optimizer._target_": "torch.optim.Adaam"}, r"optimizer.optimizer._target_: cannot import torch.optim.Adaam"),
+    ({"model.flow_offsets": [2]}, r"model: frame_offsets must hold 0 and every flow offset"),
+    ({"model.width": 3}, r"model: width must be even"),
+    ({"data.train.split": "trian"}, r"data.train.split: expected .*'trian'"),
+    ({"data.train.duty_cycle": [0.5, 2.0]}, r"duty_cycle"),
+    ({"optimizer.optimizer.lr": "abc"}, r"optimizer.optimizer.lr: expected .*, got 'abc'"),
+    ({"model.frame_offsets": "both"}, r"model.frame_offsets: expected .*, got 'both'"),
+    ({"model.frame_offsets": [0, "next"]}, r"model.frame_offsets: expected"),
+    ({"callbacks.newest.mnoitor": "x"}, r"callbacks.newest.mnoitor: .*did you mean monitor"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD, ids=[next(iter(change)) for change, _ in BAD])
+def test_mistakes_in_a_file_are_told_by_key(change, message):
+    config = compose_config()
+    OmegaConf.set_struct(config, False)  # Hydra merges an experiment file just so
+    for key, value in change.items():
+        OmegaConf.update(config, key, value)
+    settings = plain(config)
+    section = next(iter(change)).split(".")[0]
+    with pytest.raises(UserError, match=message):
+        if section == "callbacks":
+            check(settings["callbacks"], "callbacks")
+        else:
+            instantiate(settings[section], section)
+
+
+def test_missing_arguments_are_told():
+    with pytest.raises(UserError, match=r"model: .*needs deblurring_subnet; set model.deblurring_subnet"):
+        instantiate({"_target_": "flowdeblur.networks.FlowGuidedDeblurring"}, "model")
+
+
+def test_missing_values_are_told():
+    with pytest.raises(UserError, match=r"a.b.*set it on the command line"):
+        plain(OmegaConf.create({"a": {"b": "???"}}))
+    with pytest.raises(UserError, match=r"set it on the command line"):
+        plain(OmegaConf.create({"a": "${nowhere}"}))
+
+
+def test_nearest_names():
+    assert nearest("modle", ["model", "data"]) == "; did you mean model?"
+    assert nearest("xyz", ["model", "data"]) == "; valid names: data, model"

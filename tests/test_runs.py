@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import resource
+
+import pytest
+import torch
+
+from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
+from flowdeblur.errors import Failure, UserError
+from flowdeblur.runs import RunFolder, write_bytes
+from tests.composition import compose_config, plain
+from tests.test_weights import Bomb
+
+CHECKPOINT = {"state_dict": {"w": torch.zeros(1000)}, "global_step": 3}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path / "run")
+
+
+def config(*overrides):
+    return plain(compose_config(*overrides))
+
+
+def test_same_run_may_go_on(folder):
+    folder.begin(config())
+    folder.begin(config("trainer.max_steps=5000", "trainer.accelerator=cpu", "callbacks=ema"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.width=12", "model.width=24, not 12"),
+        ("seed=1", "seed=0, not 1"),
+        ("data.batch_size=8", "data.batch_size=4, not 8"),
+        ("optimizer.optimizer.lr=0.1", "optimizer.optimizer.lr=0.001, not 0.1"),
+    ],
+)
+def test_another_run_does_not_go_on_here(folder, override, message):
+    folder.begin(config())
+    before = folder.config.read_text()
+    with pytest.raises(UserError, match=message):
+        folder.begin(config(override))
+    assert folder.config.read_text() == before
+
+
+def test_a_run_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot make the run folder"):
+        RunFolder(tmp_path / "file" / "run")
+
+
+def test_metrics_are_json(folder):
+    folder.write_metrics({"val": {"psnr": 30.5}})
+    assert json.loads(folder.metrics.read_text()) == {"val": {"psnr": 30.5}}
+
+
+def save(folder, step, content=CHECKPOINT):
+    path = folder.checkpoints / f"step_{step:08d}.ckpt"
+    AtomicCheckpointIO().save_checkpoint(content, path)
+    return path
+
+
+def test_newest_checkpoint(folder):
+    assert newest_checkpoint(folder) is None
+    save(folder, 999)
+    newest = save(folder, 100000)
+    assert newest_checkpoint(folder) == newest
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-50], lambda b: b[:10], lambda b: b"", lambda b: b[:600] + b"?" * 50 + b[650:]])
+def test_damaged_checkpoints_are_passed_over(folder, damage, caplog):
+    good, newest = save(folder, 1), save(folder, 2)
+    newest.write_bytes(damage(newest.read_bytes()))
+    assert newest_checkpoint(folder) == good
+    assert "step_00000002.ckpt is damaged" in caplog.text
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoints(folder):
+    good = save(folder, 1)
+    before = good.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))  # no file may grow beyond this
+    try:
+        with pytest.raises(Failure, match=r"step_00000002.ckpt: cannot write the checkpoint .*unharmed"):
+            save(folder, 2)
+        with pytest.raises(Failure):
+            save(folder, 1, {"state_dict": {"w": torch.ones(1000)}})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert good.read_bytes() == before
+    assert list(folder.checkpoints.iterdir()) == [good]
+    assert newest_checkpoint(folder) == good
+
+
+def test_checkpoints_with_pickled_code_are_refused(folder):
+    path = save(folder, 1, {"state_dict": {}, "bomb": Bomb()})
+    with pytest.raises(UserError, match="holds pickled code"):
+        verify(path)
+
+
+def test_something_else_is_no_checkpoint(folder):
+    with pytest.raises(UserError, match="is no checkpoint"):
+        verify(save(folder, 1, {"epoch": 3}))
+
+
+def test_writing_is_all_or_nothing(tmp_path):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+    with pytest.raises(TypeError):
+        write_bytes(path, object())  # type: ignore[arg-type]
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

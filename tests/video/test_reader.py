@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import re
+import struct
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from tests.video.clips import cut, decode, make_clip, number, picture, psnr
+
+from flowdeblur.errors import UserError
+from flowdeblur.video.pictures import list_pictures, write_picture
+from flowdeblur.video.reader import PictureReader, VideoReader
+
+# ITU-R BT.601, BT.709 and BT.2020: the weights of red and blue in luma.
+LUMA = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for index in range(3):
+        write_picture(tmp_path / f"{index + 9}.png", picture(index))
+    return tmp_path
+
+
+def rgb_by_definition(yuv, matrix, *, full):
+    """YUV 8-bit to RGB 0 .. 255 in float64, straight from the definition."""
+    red, blue = LUMA[matrix]
+    y, u, v = (plane.astype(float) for plane in yuv)
+    y, u, v = (
+        (y / 255, (u - 128) / 255, (v - 128) / 255)
+        if full
+        else (
+            (y - 16) / 219,
+            (u - 128) / 224,
+            (v - 128) / 224,
+        )
+    )
+    r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
+    g = (y - red * r - blue * b) / (1 - red - blue)
+    return 255 * np.clip(np.stack([r, g, b], -1), 0, 1)
+
+
+def test_frames_of_a_video(tmp_path):
+    path = make_clip(tmp_path / "a.mp4")
+    reader = VideoReader(path)
+    for _ in range(2):  # it can be read again
+        frames = list(reader)
+        assert [number(frame.image) for frame in frames] == list(range(6))
+        assert [frame.time for frame in frames] == [Fraction(1001 * i, 30000) for i in range(6)]
+        assert [frame.name for frame in frames][-1] == "00000005"
+    assert reader.size == (48, 64)
+    assert reader.count == 6
+    assert reader.damage is None
+    assert reader.format.rate == Fraction(30000, 1001)
+    assert all(psnr(frame.image, picture(i)) > 35 for i, frame in enumerate(frames))
+    assert frames[0].image.flags.c_contiguous
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("times", [[0, 10, 50, 55, 100, 250], [0, 400, 410, 420, 430, 440]])
+def test_variable_times_are_read(tmp_path, suffix, times):
+    path = make_clip(tmp_path / f"a{suffix}", times=times, time_base=Fraction(1, 1000))
+    reader = VideoReader(path)
+    assert [frame.time * 1000 for frame in reader] == times
+    assert reader.damage is None
+
+
+@pytest.mark.parametrize("matrix", [1, 5, 6, 9])
+@pytest.mark.parametrize("full", [False, True])
+def test_colours_follow_the_tags(tmp_path, matrix, full):
+    def tag(stream):
+        stream.codec_context.colorspace = matrix
+        stream.codec_context.color_range = 2 if full else 1
+        stream.codec_context.options = {"qp": "0"}  # lossless
+
+    path = make_clip(tmp_path / "a.mp4", 1, pixels="yuv444p", configure=tag)
+    with av.open(str(path)) as container:
+        yuv = next(container.decode(video=0)).to_ndarray()
+    (frame,) = VideoReader(path)
+    expected = rgb_by_definition(yuv, matrix, full=full)
+    assert np.abs(frame.image - expected).max() < 1.6  # rounding, twice
+
+
+@pytest.mark.parametrize(("size", "matrix"), [((48, 64), 5), ((578, 64), 1), ((48, 1280), 1)])
+def test_untagged_colours_are_what_players_assume(tmp_path, size, matrix):
+    path = make_clip(tmp_path / "a.mp4", 1, size, pixels="yuv444p")
+    with av.open(str(path)) as container:
+        yuv = next(container.decode(video=0)).to_ndarray()
+    reader = VideoReader(path)
+    (frame,) = reader
+    expected = rgb_by_definition(yuv, matrix, full=False)
+    assert np.abs(frame.image - expected).max() < 1.6
+    assert reader.format.colour.matrix == 2
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p", "yuv444p"])
+def test_the_resolution_of_colour_is_known(tmp_path, pixels):
+    path = make_clip(tmp_path / "a.mp4", 1, pixels=pixels)
+    assert VideoReader(path).format.chroma == pixels
+
+
+def test_rgb_video(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264rgb", rate=25, options={"qp": "0"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "rgb24"
+        frame = av.VideoFrame.from_ndarray(picture(), format="rgb24")
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    reader = VideoReader(path)
+    (frame,) = reader
+    np.testing.assert_array_equal(frame.image, picture())
+    assert (reader.format.colour.matrix, reader.format.chroma) == (1, "yuv444p")
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+def test_rotated_videos_come_upright(tmp_path, degrees):
+    path = make_clip(
+        tmp_path / "a.mp4", 2, configure=lambda stream: stream.set_display_rotation(degrees)
+    )
+    reader = VideoReader(path)
+    expected = np.rot90(decode(path)[1][1], degrees // 90)  # both turn counterclockwise
+    assert reader.size == expected.shape[:2]
+    assert psnr(list(reader)[1].image, expected) > 40
+
+
+def test_mirrored_videos_come_upright(tmp_path):
+    matrix = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    path = make_clip(tmp_path / "a.mp4", 1)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40  # of the matrix in a track header of version 0
+    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    assert content[start : start + 36] == identity
+    content[start : start + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(content)
+    (frame,) = VideoReader(path)
+    assert psnr(frame.image, decode(path)[0][1][:, ::-1]) > 40
+
+
+def test_pixel_aspect_turns_with_the_video(tmp_path):
+    def configure(stream, degrees):
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        stream.set_display_rotation(degrees)
+
+    for degrees, aspect in ((0, Fraction(4, 3)), (90, Fraction(3, 4))):
+        path = make_clip(tmp_path / "a.mp4", 1, configure=lambda s, d=degrees: configure(s, d))
+        assert VideoReader(path).format.pixel_aspect == aspect
+
+
+def test_deeper_videos_are_announced(tmp_path, caplog):
+    path = make_clip(tmp_path / "a.mp4", 1, pixels="yuv420p10le")
+    (frame,) = VideoReader(path)
+    assert psnr(frame.image, picture()) > 35
+    assert caplog.messages == [f"{path}: has more than 8 bits a channel; it is restored in 8"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("part", [0.6, 0.95])
+def test_cut_off_videos_give_what_is_left_and_tell(tmp_path, suffix, part):
+    options = {"movflags": "faststart"} if suffix == ".mp4" else {}
+    path = make_clip(tmp_path / f"a{suffix}", 40, sound="pcm_s16le", **options)
+    reader = VideoReader(cut(path, part))
+    frames = list(reader)
+    assert 0 < len(frames) < 40
+    told = re.fullmatch(r"is cut off; frames missing at its end: (\d+)", reader.damage)
+    assert int(told[1]) == 40 - len(frames)
+
+
+def test_damage_in_the_middle_is_told_and_times_stay(tmp_path):
+    path = make_clip(
+        tmp_path / "a.mp4", 8, configure=lambda s: setattr(s.codec_context, "gop_size", 1)
+    )
+    with av.open(str(path)) as container:
+        sizes = [(each.pos, each.size) for each in container.demux(video=0) if each.size]
+    content = bytearray(path.read_bytes())
+    start, size = sizes[3]
+    content[start : start + size] = b"\xff" * size
+    path.write_bytes(content)
+    reader = VideoReader(path)
+    frames = list(reader)
+    assert reader.damage == "is damaged: some frames are missing or wrong"
+    for frame in frames:
+        if number(frame.image) != 3:
+            assert frame.time == Fraction(1001 * number(frame.image), 30000)
+    assert len(frames) >= 7
+
+
+def test_a_trimmed_video_is_not_called_damaged(tmp_path):
+    """An edit list shows a part of the frames in the file, as cameras' trimming tools write it."""
+    path = make_clip(tmp_path / "a.mp4", 30)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"elst") + 12
+    (length,) = struct.unpack(">I", content[start : start + 4])
+    content[start : start + 4] = struct.pack(">I", length // 2)
+    path.write_bytes(content)
+    reader = VideoReader(path)
+    assert len(list(reader)) == 15
+    assert reader.damage is None
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    (tmp_path / "zero.mp4").touch()
+    (tmp_path / "text.mp4").write_text("not a video\n" * 100)
+    make_clip(tmp_path / "headless.mp4", 20)
+    cut(tmp_path / "headless.mp4", 0.5)  # the index of an MP4 stands at its end
+    for name in ("zero", "text", "headless"):
+        with pytest.raises(UserError, match=rf"{name}\.mp4: not a video, or one that is cut off"):
+            VideoReader(tmp_path / f"{name}.mp4")
+    with pytest.raises(UserError, match=r"none\.mp4: cannot be read \(No such file"):
+        VideoReader(tmp_path / "none.mp4")
+
+
+def test_sound_alone_is_refused(tmp_path):
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        voice = container.add_stream("aac", rate=8000, layout="mono")
+        spoken = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        spoken.sample_rate = 8000
+        container.mux([*voice.encode(spoken), *voice.encode(None)])
+    with pytest.raises(UserError, match=r"song\.mp4: has no video stream that can be decoded"):
+        VideoReader(path)
+
+
+def test_a_change_of_size_is_refused(tmp_path):
+    path = tmp_path / "a.ts"
+    parts = [make_clip(tmp_path / f"{h}.ts", 3, (h, 64)) for h in (48, 96)]
+    path.write_bytes(b"".join(each.read_bytes() for each in parts))
+    with pytest.raises(UserError, match=r"a\.ts: frame 3 is 64x96, but the first is 64x48; cut"):
+        list(VideoReader(path))
+
+
+def test_frames_of_a_folder(folder):
+    reader = PictureReader(folder, list_pictures(folder), Fraction(25))
+    frames = list(reader)
+    assert [frame.name for frame in frames] == ["9", "10", "11"]
+    assert [number(frame.image) for frame in frames] == [0, 1, 2]
+    assert [frame.time for frame in frames] == [0, Fraction(1, 25), Fraction(2, 25)]
+    assert (reader.size, reader.count) == ((48, 64), 3)
+
+
+def test_the_first_picture_of_another_size_is_named(folder):
+    write_picture(folder / "10.png", picture(0, (32, 64)))
+    write_picture(folder / "11.png", picture(0, (16, 64)))
+    with pytest.raises(UserError, match=r"10\.png: is 64x32, but the first frame 9\.png is 64x48"):
+        PictureReader(folder, list_pictures(folder), Fraction(25))
+
+
+def test_two_pictures_of_one_name_are_refused(folder):
+    write_picture(folder / "10.jpg", picture())
+    with pytest.raises(UserError, match=r"10\.jpg: another frame is named 10; remove one"):
+        PictureReader(folder, list_pictures(folder), Fraction(25))

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from tests.video.clips import decode, make_clip, number, picture, psnr, sound_packets
+
+from flowdeblur.errors import UserError
+from flowdeblur.video.clip import Frame, VideoFormat
+from flowdeblur.video.colour import Colour
+from flowdeblur.video.reader import VideoReader
+from flowdeblur.video.writer import writing_picture, writing_pictures, writing_video
+
+FORMAT = VideoFormat(Fraction(25), Fraction(1, 25))
+
+
+def frames(count=6, size=(48, 64), step=Fraction(1, 25)):
+    return [Frame(picture(i, size), f"{i:08d}", i * step) for i in range(count)]
+
+
+def write(path, clip, video_format=FORMAT, crf=17):
+    with writing_video(path, clip[0].image.shape[:2], video_format, crf=crf) as sink:
+        for frame in clip:
+            sink(frame)
+    return path
+
+
+def copy(source, path, crf=17):
+    reader = VideoReader(source)
+    with writing_video(path, reader.size, reader.format, crf=crf, source=source) as sink:
+        for frame in reader:
+            sink(frame)
+    return path
+
+
+def first_stream(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        codec = stream.codec_context
+        tags = codec.colorspace, codec.color_range, codec.color_primaries, codec.color_trc
+        aspect = stream.sample_aspect_ratio
+        return stream.average_rate, codec.pix_fmt, (codec.height, codec.width), tags, aspect
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mov", ".mkv"])
+def test_every_frame_is_kept_with_its_time(tmp_path, suffix):
+    path = write(tmp_path / f"a{suffix}", frames(10))
+    written = decode(path)
+    assert [number(image) for _, image in written] == list(range(10))
+    assert [time for time, _ in written] == [Fraction(i, 25) for i in range(10)]
+    assert first_stream(path)[:3] == (25, "yuv420p", (48, 64))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("size", [(47, 63), (48, 63), (47, 64), (1, 1)])
+def test_odd_sizes_survive(tmp_path, size):
+    path = write(tmp_path / "a.mp4", frames(3, size))
+    assert [image.shape[:2] for _, image in decode(path)] == [size] * 3
+    assert first_stream(path)[1] == "yuv444p"
+
+
+@pytest.mark.parametrize("start", [0, 1001, 31234])
+def test_variable_times_are_exact(tmp_path, start):
+    ticks = [start + each for each in (0, 3000, 3700, 9000, 9001, 50000, 51000, 60000)]
+    clip = [Frame(picture(i), "", Fraction(each, 90000)) for i, each in enumerate(ticks)]
+    path = write(tmp_path / "a.mp4", clip, VideoFormat(Fraction(25), Fraction(1, 90000)))
+    assert [time * 90000 for time, _ in decode(path)] == ticks
+
+
+def test_repeated_times_keep_every_frame(tmp_path):
+    clip = [Frame(picture(i), "", Fraction(min(i, 2), 25)) for i in range(4)]
+    path = write(tmp_path / "a.mp4", clip)
+    assert [number(image) for _, image in decode(path)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "colour", [Colour(), Colour(6, 1, 6, 6), Colour(1, 2), Colour(9, 1, 9, 14), Colour(2, 0, 2, 2)]
+)
+@pytest.mark.parametrize("size", [(48, 64), (47, 63)])
+def test_colours_do_not_shift(tmp_path, colour, size):
+    """Written and read again, smooth pictures come back; tags stay."""
+    video_format = VideoFormat(Fraction(25), Fraction(1, 25), colour)
+    path = write(tmp_path / "a.mp4", frames(3, size), video_format, crf=0)
+    assert first_stream(path)[3] == (colour.matrix, colour.range, colour.primaries, colour.transfer)
+    for index, frame in enumerate(VideoReader(path)):
+        difference = frame.image.astype(float) - picture(index, size)
+        assert psnr(frame.image, picture(index, size)) > 47
+        assert np.abs(difference.mean((0, 1))).max() < 0.3
+
+
+def test_decoded_frames_survive_another_coding(tmp_path):
+    """RGB and back and lossless coding: chroma stays in its place, between the same pixels."""
+    source = make_clip(tmp_path / "in.mp4", 4, (144, 192))
+    path = copy(source, tmp_path / "out.mp4", crf=0)
+    with av.open(str(source)) as one, av.open(str(path)) as other:
+        for before, after in zip(one.decode(video=0), other.decode(video=0), strict=True):
+            assert psnr(before.to_ndarray(), after.to_ndarray()) > 53
+
+
+def test_format_of_the_source_is_kept(tmp_path):
+    def configure(stream):
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        Colour(6, 1, 6, 6).tag(stream.codec_context)
+
+    source = make_clip(tmp_path / "in.mp4", pixels="yuv422p", configure=configure)
+    path = copy(source, tmp_path / "out.mp4")
+    assert first_stream(path) == first_stream(source)
+    with av.open(str(source)) as one, av.open(str(path)) as other:
+        before, after = one.streams.video[0], other.streams.video[0]
+        assert before.duration * before.time_base == after.duration * after.time_base
+
+
+def test_rotated_videos_are_written_upright(tmp_path):
+    source = make_clip(
+        tmp_path / "in.mp4", 2, configure=lambda stream: stream.set_display_rotation(-90)
+    )
+    path = copy(source, tmp_path / "out.mp4")
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.width, frame.height, frame.rotation) == (48, 64, 0)
+    assert psnr(decode(path)[0][1], np.rot90(picture(0), -1)) > 35
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("aac", ".mp4"), ("pcm_s16le", ".mkv")])
+def test_sound_is_copied_as_it_is(tmp_path, codec, suffix):
+    source = make_clip(tmp_path / f"in{suffix}", 40, sound=codec)
+    path = copy(source, tmp_path / f"out{suffix}")
+    assert len(sound_packets(source)) >= (10 if codec == "aac" else 1)
+    assert sound_packets(path) == sound_packets(source)
+    assert [time for time, _ in decode(path)] == [time for time, _ in decode(source)]
+
+
+def test_title_and_date_are_kept(tmp_path):
+    source, path = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    plain = make_clip(tmp_path / "plain.mp4", 2)
+    facts = {"title": "A walk", "creation_time": "2019-05-06T11:13:28.000000Z"}
+    with av.open(str(plain)) as container, av.open(str(source), "w") as titled:
+        titled.metadata.update(facts)
+        video = titled.add_stream_from_template(container.streams.video[0])
+        for packet in container.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                titled.mux(packet)
+    copy(source, path)
+    with av.open(str(path)) as container:
+        assert facts.items() <= container.metadata.items()
+
+
+def test_subtitles_are_announced_as_left_out(tmp_path, caplog):
+    source = tmp_path / "in.mkv"
+    plain, text = make_clip(tmp_path / "plain.mkv", 2), tmp_path / "a.srt"
+    text.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    with (
+        av.open(str(plain)) as container,
+        av.open(str(text)) as lines,
+        av.open(str(source), "w") as titled,
+    ):
+        originals = container.streams.video[0], lines.streams.subtitles[0]
+        copies = [titled.add_stream_from_template(original) for original in originals]
+        for original, copied in zip(originals, copies, strict=True):
+            for packet in original.container.demux(original):
+                if packet.size:
+                    packet.stream = copied
+                    titled.mux(packet)
+    copy(source, tmp_path / "out.mkv")
+    assert caplog.messages == [f"{source}: not copied: 1 x subtitle"]
+
+
+def test_sound_that_does_not_fit_is_refused(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", sound="pcm_s16le")
+    with pytest.raises(UserError, match=r"out\.m4v: .* holds no pcm_s16le sound; name a \.mkv"):
+        copy(source, tmp_path / "out.m4v")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_other_suffixes_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"a\.avi: unknown suffix; name a \.mp4, \.m4v"):
+        write(tmp_path / "a.avi", frames(1))
+
+
+def test_a_better_quality_is_closer(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 1), dtype=np.uint8).repeat(3, 2)
+    clip = [Frame(noise, "", Fraction(0))]
+    close, far = (decode(write(tmp_path / "a.mp4", clip, crf=crf))[0][1] for crf in (1, 40))
+    assert psnr(close, noise) > psnr(far, noise) + 10
+
+
+def test_deep_frames_are_rounded_to_8_bits(tmp_path):
+    deep = picture().astype(np.uint16) * 257
+    low, high = (
+        decode(write(tmp_path / "a.mp4", [Frame(each, "", Fraction(0))], crf=1))[0][1]
+        for each in (deep, np.where(deep < 65535, deep + 100, deep))
+    )
+    plain = decode(write(tmp_path / "a.mp4", [Frame(picture(), "", Fraction(0))], crf=1))[0][1]
+    np.testing.assert_array_equal(low, plain)
+    np.testing.assert_array_equal(high, plain)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("written", [0, 1, 5])
+def test_an_interrupted_video_leaves_nothing(tmp_path, error, written):
+    source = make_clip(tmp_path / "in.mp4", sound="aac")
+    earlier = tmp_path / "out.mp4"
+    earlier.write_text("earlier")
+
+    def interrupted():
+        with writing_video(earlier, (48, 64), FORMAT, crf=17, source=source) as sink:
+            for frame in frames(written):
+                sink(frame)
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert sorted(tmp_path.iterdir()) == [source, earlier]
+    assert earlier.read_text() == "earlier"
+
+
+def test_pictures_are_written_under_the_names_of_the_frames(tmp_path):
+    deep = Frame(picture(3).astype(np.uint16) * 257, "deep", Fraction(0))
+    with writing_pictures(tmp_path / "out") as sink:
+        for frame in [*frames(2), deep]:
+            sink(frame)
+    names = ["00000000.png", "00000001.png", "deep.png"]
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == names
+    np.testing.assert_array_equal(Image.open(tmp_path / "out" / names[1]), picture(1))
+    with av.open(str(tmp_path / "out" / names[2])) as container:
+        np.testing.assert_array_equal(next(container.decode(video=0)).to_ndarray(), deep.image)
+
+
+def test_one_picture_is_written(tmp_path):
+    with writing_picture(tmp_path / "a.tif") as sink:
+        sink(frames(1)[0])
+    np.testing.assert_array_equal(Image.open(tmp_path / "a.tif"), picture(0))
