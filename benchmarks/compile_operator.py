@@ -21,9 +21,9 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
-from flowdeblur.ops import _triton
+from flowdeblur.ops import _cuda
 
-SHAPES = [(20, 24, 128, 128), (20, 96, 32, 32), (1, 24, 360, 640), (1, 24, 640, 360)]
+SHAPES = [(20, 24, 128, 128), (20, 96, 32, 32), (1, 24, 360, 640), (1, 24, 640, 270)]
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 
@@ -41,8 +41,8 @@ def launches(shape: tuple[int, ...], dtype: torch.dtype, channels_last: bool, ta
             calls.append((kernel, args, constants))
 
         with mock.patch.object(JITFunction, "run", record):
-            _triton.forward(f, w, tanh, w)
-            _triton.backward(f, w, w, w, tanh, f, w)
+            _cuda.forward(f, w, tanh, w)
+            _cuda.backward(f, w, w, w, tanh, f, w)
     return calls
 
 
@@ -87,7 +87,14 @@ def describe(compiled, arch: int) -> list[str]:
     instructions = len(re.findall(r"^\s+/\*[0-9a-f]{4,}\*/", dump, re.MULTILINE))
     shuffles = dump.count("SHFL")
     shared = str(compiled.metadata.shared)
-    return [registers, f"{spilled}+{stack}", shared, *map(str, widths), str(shuffles), str(instructions)]
+    return [
+        registers,
+        f"{spilled}+{stack}",
+        shared,
+        *map(str, widths),
+        str(shuffles),
+        str(instructions),
+    ]
 
 
 def main() -> None:

@@ -169,7 +169,7 @@ def mistakes():
             ["in.mp4", "out.avi"],
             "out.avi: unknown suffix; name a folder (",
         ),
-        "OUT is IN": (["in.mp4", "in.mp4", "--overwrite"], "in.mp4: is IN itself; name another"),
+        "OUT is IN": (["in.mp4", "empty/../in.mp4", "--overwrite"], "is IN itself; name another"),
         "OUT is the folder": (["frames", "frames/", "--overwrite"], "is IN itself; name another"),
         "no folder for OUT": (["in.mp4", "a/b/out.mp4"], "a/b: no such folder; create it"),
         "clip to picture": (["in.mp4", "out.png"], "out.png: a picture cannot hold a clip"),

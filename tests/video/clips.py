@@ -72,7 +72,10 @@ def make_clip(
     configure=None,
     **options,
 ):
-    """Write ``count`` pictures as H.264; ``times`` in ticks, ``sound`` names a codec."""
+    """Write ``count`` pictures as H.264; ``times`` in ticks, ``sound`` names a codec.
+
+    The sound is half a second longer than the pictures.
+    """
     time_base = time_base or 1 / rate
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "1"})
@@ -88,7 +91,7 @@ def make_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if voice:
-            samples = np.zeros((1, int(8000 * count / rate)), np.int16)
+            samples = np.zeros((1, int(8000 * count / rate) + 4000), np.int16)
             spoken = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
             spoken.sample_rate, spoken.pts = 8000, 0
             container.mux([*voice.encode(spoken), *voice.encode(None)])

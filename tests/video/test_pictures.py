@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms, ImageOps
-from tests.video.clips import cut, picture, psnr
+from tests.video.clips import cut, number, picture, psnr
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.pictures import (
@@ -186,6 +186,14 @@ def test_animations_are_refused(tmp_path, suffix):
     first.save(path, save_all=True, append_images=[second])
     with pytest.raises(UserError, match="holds 2 pictures; save each"):
         read_picture(path)
+
+
+def test_the_main_picture_of_several_in_a_jpeg_is_read(tmp_path):
+    path = tmp_path / "phone.jpg"
+    main, second = Image.fromarray(picture(2)), Image.fromarray(picture(5))
+    main.save(path, format="MPO", save_all=True, append_images=[second], quality=95)
+    assert Image.open(path).n_frames == 2
+    assert number(read_picture(path)) == 2
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -7,6 +7,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from tests.video.clips import cut, decode, make_clip, number, picture, psnr
 
 from flowdeblur.errors import UserError
@@ -24,19 +25,22 @@ def folder(tmp_path):
     return tmp_path
 
 
-def rgb_by_definition(yuv, matrix, *, full):
-    """YUV 8-bit to RGB 0 .. 255 in float64, straight from the definition."""
+def yuv_of(path):
+    """The decoded planes in float64, and the bits of their values."""
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    bits = frame.format.components[0].bits
+    kind = np.uint16 if bits > 8 else np.uint8
+    rows = (np.frombuffer(plane, kind).reshape(frame.height, -1) for plane in frame.planes)
+    return np.stack([row[:, : frame.width] for row in rows]).astype(float), bits
+
+
+def rgb_by_definition(yuv, bits, matrix, *, full):
+    """YUV to RGB 0 .. 255 in float64, straight from the definition."""
     red, blue = LUMA[matrix]
-    y, u, v = (plane.astype(float) for plane in yuv)
-    y, u, v = (
-        (y / 255, (u - 128) / 255, (v - 128) / 255)
-        if full
-        else (
-            (y - 16) / 219,
-            (u - 128) / 224,
-            (v - 128) / 224,
-        )
-    )
+    one = 2**bits - 1 if full else 2 ** (bits - 8)
+    luma, chroma, black = (one, one, 0) if full else (219 * one, 224 * one, 16 * one)
+    y, (u, v) = (yuv[0] - black) / luma, (yuv[1:] - 2 ** (bits - 1)) / chroma
     r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
     g = (y - red * r - blue * b) / (1 - red - blue)
     return 255 * np.clip(np.stack([r, g, b], -1), 0, 1)
@@ -69,28 +73,25 @@ def test_variable_times_are_read(tmp_path, suffix, times):
 
 @pytest.mark.parametrize("matrix", [1, 5, 6, 9])
 @pytest.mark.parametrize("full", [False, True])
-def test_colours_follow_the_tags(tmp_path, matrix, full):
+@pytest.mark.parametrize("pixels", ["yuv444p", "yuv444p10le"])
+def test_colours_follow_the_tags(tmp_path, matrix, full, pixels):
     def tag(stream):
         stream.codec_context.colorspace = matrix
         stream.codec_context.color_range = 2 if full else 1
         stream.codec_context.options = {"qp": "0"}  # lossless
 
-    path = make_clip(tmp_path / "a.mp4", 1, pixels="yuv444p", configure=tag)
-    with av.open(str(path)) as container:
-        yuv = next(container.decode(video=0)).to_ndarray()
+    path = make_clip(tmp_path / "a.mp4", 1, pixels=pixels, configure=tag)
     (frame,) = VideoReader(path)
-    expected = rgb_by_definition(yuv, matrix, full=full)
+    expected = rgb_by_definition(*yuv_of(path), matrix, full=full)
     assert np.abs(frame.image - expected).max() < 1.6  # rounding, twice
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((48, 64), 5), ((578, 64), 1), ((48, 1280), 1)])
 def test_untagged_colours_are_what_players_assume(tmp_path, size, matrix):
     path = make_clip(tmp_path / "a.mp4", 1, size, pixels="yuv444p")
-    with av.open(str(path)) as container:
-        yuv = next(container.decode(video=0)).to_ndarray()
     reader = VideoReader(path)
     (frame,) = reader
-    expected = rgb_by_definition(yuv, matrix, full=False)
+    expected = rgb_by_definition(*yuv_of(path), matrix, full=False)
     assert np.abs(frame.image - expected).max() < 1.6
     assert reader.format.colour.matrix == 2
 
@@ -211,12 +212,19 @@ def test_what_is_no_video_is_refused(tmp_path):
         VideoReader(tmp_path / "none.mp4")
 
 
-def test_sound_alone_is_refused(tmp_path):
+@pytest.mark.parametrize("cover", [False, True])
+def test_sound_alone_is_refused(tmp_path, cover):
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
+        art = container.add_stream("mjpeg", rate=1) if cover else None
         voice = container.add_stream("aac", rate=8000, layout="mono")
         spoken = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         spoken.sample_rate = 8000
+        if art:
+            art.height, art.width, art.pix_fmt = 48, 64, "yuvj420p"
+            art.disposition = Disposition.attached_pic
+            frame = av.VideoFrame.from_ndarray(picture(), format="rgb24")
+            container.mux([*art.encode(frame.reformat(format="yuvj420p")), *art.encode(None)])
         container.mux([*voice.encode(spoken), *voice.encode(None)])
     with pytest.raises(UserError, match=r"song\.mp4: has no video stream that can be decoded"):
         VideoReader(path)

@@ -1,11 +1,11 @@
-"""The W&B logger of a run."""
+"""The loggers that need more than Lightning does for them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
 
 
 def wandb_logger(
@@ -30,3 +30,10 @@ def wandb_logger(
         tags=list(tags),
         log_model=False,  # checkpoints are large; the weights lie in the run folder
     )
+
+
+def finish(loggers: Iterable[Logger]) -> None:
+    """Close the W&B run: Lightning leaves that to the end of the process, which a multirun's jobs share."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()

@@ -22,6 +22,7 @@ from flowdeblur.callbacks import History, ProgressBar
 from flowdeblur.data import DataModule
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
 from flowdeblur.engine.configuration import check_root, instantiate, plain
+from flowdeblur.engine.loggers import finish
 from flowdeblur.engine.report import describe_device, summary
 from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.runs import RunFolder
@@ -87,6 +88,7 @@ def train(config: DictConfig) -> float:
         weights.save(folder.weights, network, settings["model"], metrics=scores)
         folder.write_metrics(metrics)
         log.info(summary(scores, folder))
+        finish(trainer.loggers)
     return float(scores["val"][task.score.removeprefix("val/")])
 
 

@@ -1,30 +1,28 @@
-"""The CUDA kernels of the spatially variant RNN, in Triton.
+"""The spatially variant RNN on a GPU: Triton kernels, which ``_cuda.py`` launches.
 
-Contiguous maps: lines along a column are walked step by step, a strip of neighbouring columns side
-by side; lines along a row are composed by an associative scan, a row inside one warp. All four
-directions run in one launch, the programs of one (b, c) plane after another, so that its features
-come from the level-2 cache after their first read. Channels_last maps: channels lie side by side,
-so that every direction is a walk.
+Contiguous maps: lines along a column are walked step by step, neighbouring columns abreast; lines
+along a row are composed by an associative scan, a row inside one warp. All four directions run in
+one launch, programs that read the same features one after another, so that these come from the
+level-2 cache after their first read. Channels_last maps: channels stand abreast, and every
+direction is a walk.
 
-The backward pass takes two launches, columns and rows, because the gradient of the features is the
-sum over four directions and is added up in a fixed order, without atomics. It reads one saved state
-per block of steps and computes the others again, in float32.
+The backward pass takes two launches, columns and rows, because the gradient of the features is a
+sum over four directions: it is added up in a fixed order, without atomics. It reads one saved state
+per block of steps and computes the others again.
 
-No timing picks a kernel: the launch follows from the table below, so that bits do not change from
-run to run. ``docs/operator.md`` holds traffic, registers and the reasons.
+Names: f features, w weights, h states, g gradient of the states, gf and gw gradients of f and w,
+total the sum for gf so far. STATE is the type of states. Offsets of planes have 64 bits, those
+within a plane 32.
 """
+
+# Triton compiles these functions: arguments have no Python types, and tuples grow by addition.
+# ruff: noqa: ANN001, ANN202, RUF005
+# mypy: ignore-errors
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
-
-import torch
 import triton
 import triton.language as tl
-from torch import Tensor
-
-from flowdeblur.ops._reference import state_dtype
 
 
 @triton.jit
@@ -80,7 +78,7 @@ def _walk_backward(
     f, w, h, g, total, gf, gw, f_step, w_step, length, lane,
     ADD: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
-    """Walk lines from their end; gf takes the gradient of f, added to that at total if ADD."""
+    """Walk lines from their end; gf takes the gradient of f, added to the total so far if ADD."""
     carry = tl.zeros(lane.shape, STATE)
     blocks = tl.cdiv(length, STEPS)
     for block in range(blocks):
@@ -88,12 +86,15 @@ def _walk_backward(
         fs = ()
         ws = ()
         gs = ()
+        totals = ()
         for u in tl.static_range(STEPS):
             t = start + u
             mask = lane & (t < length)
             fs = fs + (tl.load(f + t * f_step, mask=mask, other=0.0),)
             ws = ws + (tl.load(w + t * w_step, mask=mask, other=0.0),)
             gs = gs + (tl.load(g + t * w_step, mask=mask, other=0.0),)
+            if ADD:
+                totals = totals + (tl.load(total + t * f_step, mask=mask, other=0.0),)
         state = tl.load(h + (start - 1) * w_step, mask=lane & (start > 0), other=0.0).to(STATE)
         activated = ()
         differences = ()
@@ -116,7 +117,7 @@ def _walk_backward(
             tl.store(gw + t * w_step, gw_t.to(gw.dtype.element_ty), mask=mask)
             gf_t = (1 - w_t) * g_t
             if ADD:
-                gf_t += tl.load(total + t * f_step, mask=mask, other=0.0)
+                gf_t += totals[u]
             tl.store(gf + t * f_step, gf_t.to(gf.dtype.element_ty), mask=mask)
 
 
@@ -131,10 +132,7 @@ def _scan_forward(
     carry = tl.zeros([ROWS], STATE)
     blocks = tl.cdiv(width, STEPS)
     for block in range(blocks):
-        if FROM_END:
-            x = (blocks - 1 - block) * STEPS + column
-        else:
-            x = block * STEPS + column
+        x = (blocks - 1 - block if FROM_END else block) * STEPS + column
         mask = row & (x < width)
         # Beyond the row w = 1 hands the state on, which a scan from the end needs.
         a = tl.where(mask, _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), 1.0)
@@ -169,6 +167,7 @@ def _scan_backward(
         a = tl.where(mask, _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), 1.0)
         f_x = tl.load(f + x, mask=mask, other=0.0).to(STATE)
         g_x = tl.load(g + x, mask=mask, other=0.0).to(STATE)
+        so_far = tl.load(total + x, mask=mask, other=0.0)
         saved = row & (before >= 0) & (before < width)
         h_before = tl.load(h + before, mask=saved, other=0.0).to(STATE)
         _, _, e, k = tl.associative_scan(
@@ -183,7 +182,7 @@ def _scan_backward(
         if TANH:
             gw_x *= 1 - a * a
         tl.store(gw + x, gw_x.to(gw.dtype.element_ty), mask=mask)
-        gf_x = (1 - a) * g_x + tl.load(total + x, mask=mask, other=0.0)
+        gf_x = so_far + (1 - a) * g_x
         tl.store(gf + x, gf_x.to(gf.dtype.element_ty), mask=mask)
         first = column == (STEPS - 1 if FROM_END else 0)
         carry = tl.sum(tl.where(first, b_all + a_all * carry[:, None], 0.0), 1)
@@ -227,11 +226,12 @@ def _columns(group, strip, from_end, planes, channels, height, width, LANES, COL
 
 
 @triton.jit(do_not_specialize=["planes", "channels", "height", "width_units"])
-def _forward_contiguous(
+def forward_contiguous(
     f, w, h, planes, channels, height, width_units,
-    ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr, ROWS: tl.constexpr,
+    ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr, ROWS: tl.constexpr,
     SCAN: tl.constexpr, LANES: tl.constexpr, COLUMNS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
+    STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     width = width_units * ALIGN
     pixels = height * width
     # Programs that read the same planes of f are neighbours, so that it stays in the L2 cache.
@@ -266,11 +266,12 @@ def _forward_contiguous(
 
 
 @triton.jit(do_not_specialize=["planes", "channels", "height", "width_units"])
-def _backward_columns(
+def backward_columns(
     f, w, h, g, total, gw, planes, channels, height, width_units,
-    ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr,
     LANES: tl.constexpr, COLUMNS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
+    STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     width = width_units * ALIGN
     strips = tl.cdiv(width, COLUMNS)
     group = (tl.program_id(0) // strips).to(tl.int64)
@@ -288,16 +289,15 @@ def _backward_columns(
 
 
 @triton.jit(do_not_specialize=["planes", "channels", "height", "width_units"])
-def _backward_rows(
+def backward_rows(
     f, w, h, g, total, gf, gw, planes, channels, height, width_units,
-    ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr,
     ROWS: tl.constexpr, SCAN: tl.constexpr,
 ):  # fmt: skip
+    STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     width = width_units * ALIGN
     first = tl.program_id(0).to(tl.int64) * ROWS
-    own, lines, inside = _rows(
-        first, planes.to(tl.int64) * height, channels, height, width, ROWS
-    )
+    own, lines, inside = _rows(first, planes.to(tl.int64) * height, channels, height, width, ROWS)
     _scan_backward(
         f + own, w + lines, h + lines, g + lines, total + own, total + own, gw + lines,
         width, inside, False, STATE, TANH, ROWS, SCAN,
@@ -337,11 +337,12 @@ def _lines_of_channels(
 
 
 @triton.jit(do_not_specialize=["channel_units", "height", "width"])
-def _forward_channels_last(
+def forward_channels_last(
     f, w, h, channel_units, height, width,
-    ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr,
     LANES: tl.constexpr, CHANNELS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
+    STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     channels = channel_units * ALIGN
     row_parts = 2 * tl.cdiv(height, LANES // CHANNELS)
     parts = row_parts + 2 * tl.cdiv(width, LANES // CHANNELS)
@@ -359,11 +360,12 @@ def _forward_channels_last(
 
 
 @triton.jit(do_not_specialize=["channel_units", "height", "width"])
-def _backward_channels_last(
+def backward_channels_last(
     f, w, h, g, total, gf, gw, channel_units, height, width,
-    ALONG_ROW: tl.constexpr, ALIGN: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
+    ALONG_ROW: tl.constexpr, ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr,
     LANES: tl.constexpr, CHANNELS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
+    STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     channels = channel_units * ALIGN
     groups = tl.cdiv(height if ALONG_ROW else width, LANES // CHANNELS)
     batch = (tl.program_id(0) // groups).to(tl.int64)
@@ -380,131 +382,3 @@ def _backward_channels_last(
             ALONG_ROW or from_end == 1, STATE, TANH, STEPS,
         )  # fmt: skip
         tl.debug_barrier()  # the second direction reads what the first one wrote
-
-
-class _Tiles(NamedTuple):
-    """How a launch cuts maps into programs."""
-
-    warps: int
-    scan: int  # elements of the tile of rows that a program scans
-    lanes: int  # columns, or channels of lines, that a program walks abreast
-    steps: int  # steps whose loads a walk issues together
-
-
-def _tiles(backward: bool, itemsize: int) -> _Tiles:
-    return _Tiles(2, 512, 128, 4 if backward else 8)
-
-
-def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
-    """Write the four directions' states of (B, C, H, W) features into ``out`` (B, 4C, H, W)."""
-    batch, channels, height, width = features.shape
-    tiles = _tiles(False, features.itemsize)
-    options = _options(features.dtype, tanh, tiles)
-    f, w = (_laid_out_like(out, x) for x in (features, weights))
-    with torch.cuda.device_of(out):
-        if out.is_contiguous():
-            align, rows, columns = _tile_planes(features, tiles)
-            planes = columns["LANES"] // columns["COLUMNS"]
-            row_parts = 2 * triton.cdiv(planes * height, rows["ROWS"])
-            parts = row_parts + 2 * triton.cdiv(width, columns["COLUMNS"])
-            _forward_contiguous[(triton.cdiv(batch * channels, planes) * parts,)](
-                f, w, out, batch * channels, channels, height, width // align,
-                ALIGN=align, **rows, **columns, **options,
-            )  # fmt: skip
-        else:
-            align, lines = _tile_channels(features, tiles)
-            abreast = lines["LANES"] // lines["CHANNELS"]
-            parts = 2 * (triton.cdiv(height, abreast) + triton.cdiv(width, abreast))
-            _forward_channels_last[(batch * parts, triton.cdiv(channels, lines["CHANNELS"]))](
-                f, w, out, channels // align, height, width, ALIGN=align, **lines, **options
-            )
-
-
-def backward(
-    features: Tensor,
-    weights: Tensor,
-    states: Tensor,
-    grad: Tensor,
-    tanh: bool,
-    grad_features: Tensor,
-    grad_weights: Tensor,
-) -> None:
-    """Write the gradients into ``grad_features`` and ``grad_weights``."""
-    batch, channels, height, width = features.shape
-    tiles = _tiles(True, features.itemsize)
-    options = _options(features.dtype, tanh, tiles)
-    # Columns first, then rows; what they add up stays in the states' type until the last addition.
-    total = grad_features
-    if features.dtype != state_dtype(features.dtype):
-        total = torch.empty_like(grad_features, dtype=state_dtype(features.dtype))
-    inputs = [_laid_out_like(grad_weights, x) for x in (features, weights, states, grad)]
-    with torch.cuda.device_of(grad_weights):
-        if grad_weights.is_contiguous():
-            align, rows, columns = _tile_planes(features, tiles)
-            sizes = (batch * channels, channels, height, width // align)
-            groups = triton.cdiv(batch * channels * columns["COLUMNS"], columns["LANES"])
-            _backward_columns[(groups * triton.cdiv(width, columns["COLUMNS"]),)](
-                *inputs, total, grad_weights, *sizes, ALIGN=align, **columns, **options
-            )
-            _backward_rows[(triton.cdiv(batch * channels * height, rows["ROWS"]),)](
-                *inputs, total, grad_features, grad_weights, *sizes,
-                ALIGN=align, **rows, **options,
-            )  # fmt: skip
-        else:
-            align, lines = _tile_channels(features, tiles)
-            for along_row, side in ((False, width), (True, height)):
-                groups = triton.cdiv(side * lines["CHANNELS"], lines["LANES"])
-                channel_blocks = triton.cdiv(channels, lines["CHANNELS"])
-                _backward_channels_last[(batch * groups, channel_blocks)](
-                    *inputs, total, grad_features if along_row else total, grad_weights,
-                    channels // align, height, width,
-                    ALONG_ROW=along_row, ALIGN=align, **lines, **options,
-                )  # fmt: skip
-
-
-def _laid_out_like(result: Tensor, x: Tensor) -> Tensor:
-    contiguous = result.is_contiguous()
-    return x.contiguous(
-        memory_format=torch.contiguous_format if contiguous else torch.channels_last
-    )
-
-
-def _options(dtype: torch.dtype, tanh: bool, tiles: _Tiles) -> dict[str, Any]:
-    """Return the constants of every kernel; FP fusion, the default until Triton 3.9, is asked for."""
-    state = tl.float64 if dtype == torch.float64 else tl.float32
-    return {"STATE": state, "TANH": tanh, "num_warps": tiles.warps, "enable_fp_fusion": True}
-
-
-def _alignment(side: int, itemsize: int) -> int:
-    """Return how many elements a load may take, 16 bytes at most, where ``side`` is contiguous.
-
-    A kernel gets side / alignment and the alignment as a constant: told the side alone, Triton
-    would load single elements wherever it is no multiple of 16, and need three times as many
-    instructions.
-    """
-    return math.gcd(side, 16 // itemsize)
-
-
-def _tile_planes(
-    features: Tensor, tiles: _Tiles
-) -> tuple[int, dict[str, int], dict[str, int]]:
-    width = features.shape[3]
-    align = _alignment(width, features.itemsize)
-    side = triton.next_power_of_2(width)
-    # One warp's widest load: wider tiles would spread a row over warps, and a scan over them.
-    scan = min(32 * align, side)
-    lanes = tiles.lanes
-    return (
-        align,
-        {"ROWS": tiles.scan // scan, "SCAN": scan},
-        {"LANES": lanes, "COLUMNS": min(lanes, side), "STEPS": tiles.steps},
-    )
-
-
-def _tile_channels(features: Tensor, tiles: _Tiles) -> tuple[int, dict[str, int]]:
-    channels = features.shape[1]
-    return _alignment(channels, features.itemsize), {
-        "LANES": tiles.lanes,
-        "CHANNELS": min(tiles.lanes, triton.next_power_of_2(channels)),
-        "STEPS": tiles.steps,
-    }

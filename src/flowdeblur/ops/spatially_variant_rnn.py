@@ -165,7 +165,7 @@ def _empty_gradients(
 def _cuda_kernels() -> ModuleType:
     """Import the Triton kernels, which nothing but a tensor on a GPU needs."""
     try:
-        from flowdeblur.ops import _triton
+        from flowdeblur.ops import _cuda
     except ModuleNotFoundError as error:
         if error.name != "triton":
             raise
@@ -173,7 +173,7 @@ def _cuda_kernels() -> ModuleType:
             "spatially_variant_rnn on a GPU needs Triton: pip install triton (Linux), or move the "
             "tensors to the CPU"
         ) from error
-    return _triton
+    return _cuda
 
 
 def _implement(device: str, kernels: Callable[[], ModuleType]) -> None:

@@ -67,9 +67,7 @@ class Colour:
             format="rgb24",
             src_colorspace=self.matrix_for(frame.height, frame.width),
             dst_colorspace=_BT709,  # without meaning for RGB
-            src_color_range=ColorRange.JPEG
-            if frame.format.is_rgb or self.full
-            else ColorRange.MPEG,
+            src_color_range=ColorRange.JPEG if self.full else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=_ACCURATE,
         )

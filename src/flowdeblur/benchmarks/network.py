@@ -1,0 +1,168 @@
+"""Size, arithmetic, time and memory of whole networks."""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import gc
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+import flowdeblur
+import flowdeblur.ops.flops  # noqa: F401  the counter then knows the operator
+from flowdeblur.networks import FlowGuidedDeblurring, coupling
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of a network.
+
+    Attributes:
+        name: of the model.
+        parameters: their number.
+        gflop: 1e9 floating-point operations a frame, 2 for a multiply-add.
+        milliseconds: median time of a frame.
+        milliseconds_copying: the same with the operator replaced by a concatenation of copies; None without RNNs.
+        peak_mib: memory that restoring a frame takes at its highest, beside the weights; None where it cannot be told.
+    """
+
+    name: str
+    parameters: int
+    gflop: float
+    milliseconds: float
+    milliseconds_copying: float | None
+    peak_mib: float | None
+
+
+def measure(
+    name: str,
+    network: FlowGuidedDeblurring,
+    size: tuple[int, int],
+    device: torch.device,
+    repetitions: int,
+) -> Row:
+    """Restore random frames of ``size`` (H, W), one at a time, in float32 and inference mode.
+
+    Both versions of a network with RNNs take turns, so that their ratio bears a noisy machine.
+    """
+    network = network.to(device).eval()
+    shape = (1, len(network.frame_offsets), 3, *size)
+    frames = torch.rand(shape, device=device)
+
+    def restore() -> None:
+        with torch.inference_mode():
+            network(frames, keep_rnn_weights=False)
+
+    has_rnns = any(isinstance(each, coupling.SpatiallyVariantRNN) for each in network.modules())
+    peak = _peak_memory(restore, device)  # of the first run: later ones reuse what the process holds
+    times, copying_times = [], []
+    for _ in range(repetitions):
+        times.append(_milliseconds(restore, device))
+        if has_rnns:
+            with _copies():
+                copying_times.append(_milliseconds(restore, device))
+    return Row(
+        name,
+        sum(each.numel() for each in network.parameters()),
+        _flop(network, shape) / 1e9,
+        statistics.median(times),
+        statistics.median(copying_times) if has_rnns else None,
+        peak,
+    )
+
+
+def to_markdown(rows: list[Row], size: tuple[int, int], device: torch.device) -> str:
+    """The table, with what it was measured on."""
+    lines = [
+        f"Networks, one frame of {size[0]}x{size[1]}, float32. {describe(device)}.",
+        "",
+        "| model | parameters | GFLOP | ms / frame | ratio to copies | peak MiB |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        ratio = "" if row.milliseconds_copying is None else f"{row.milliseconds / row.milliseconds_copying:.3f}"
+        peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
+        lines.append(
+            f"| {row.name} | {row.parameters:,} | {row.gflop:.1f} | {row.milliseconds:.1f} | {ratio} | {peak} |"
+        )
+    lines += ["", "Ratio to copies: time over that of the same network whose operator copies its features."]
+    return "\n".join(lines) + "\n"
+
+
+def describe(device: torch.device) -> str:
+    """Name the device and the versions."""
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name(device)
+    else:
+        where = f"{_processor()}, {torch.get_num_threads()} threads"
+    return f"{where}; flowdeblur {flowdeblur.__version__}, torch {torch.__version__}"
+
+
+def _copies_of(features: Tensor, weights: Tensor, *, tanh: bool = False) -> Tensor:
+    return torch.cat((features,) * 4, dim=1)
+
+
+@contextmanager
+def _copies() -> Iterator[None]:
+    with mock.patch.object(coupling, "spatially_variant_rnn", _copies_of):
+        yield
+
+
+def _milliseconds(function: Callable[[], None], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    function()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return (time.perf_counter() - start) * 1e3
+
+
+def _flop(network: FlowGuidedDeblurring, shape: tuple[int, ...]) -> int:
+    """Count on a twin that has shapes only."""
+    twin = copy.deepcopy(network).to("meta")
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        twin(torch.empty(shape, device="meta"), keep_rnn_weights=False)
+    return int(counter.get_total_flops())
+
+
+def _peak_memory(function: Callable[[], None], device: torch.device) -> float | None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        function()
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    try:
+        reset.write_text("5")  # Linux: forget the highest resident size so far
+    except OSError:
+        return None
+    ctypes.CDLL(None).malloc_trim(0)  # give back what the models before it left
+    before = _kilobytes(status, "VmRSS")
+    function()
+    return (_kilobytes(status, "VmHWM") - before) / 2**10
+
+
+def _kilobytes(status: Path, key: str) -> int:
+    fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(fields[key].split()[0])
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,264 @@
+"""Whole runs, on tiny data."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import load_file
+
+import flowdeblur
+from flowdeblur.cli import main
+from tests.composition import MODELS, ROWS
+
+TINY = [
+    "debug=fast",
+    "model.width=4",
+    "data.train.count=6",
+    "data.val.count=2",
+    "data.test.count=2",
+    "data.train.size=[80,96]",
+    "trainer.accelerator=cpu",
+]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return f"data.train.cache={tmp_path_factory.mktemp('scenes')}"
+
+
+@pytest.fixture
+def run(tmp_path, cache):
+    def start(*overrides, folder="run", tiny=TINY):
+        status = main(["train", *tiny, cache, f"hydra.run.dir={tmp_path / folder}", *overrides])
+        return status, tmp_path / folder
+
+    return start
+
+
+def metrics_of(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def weights_equal(first: Path, second: Path) -> bool:
+    one, two = load_file(first / "weights.safetensors"), load_file(second / "weights.safetensors")
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize("override", [f"ablation={row}" for row in ROWS] + ["task=flow"])
+def test_every_row_and_task_runs(override, run, capsys):
+    status, folder = run(override)
+    assert status == 0
+    metrics = metrics_of(folder)
+    assert metrics["steps"] == 4
+    assert [each["step"] for each in metrics["history"]] == [2, 4]
+    assert (folder / "checkpoints" / "step_00000004.ckpt").exists()
+    picture = np.asarray(Image.open(folder / "pictures" / "test.png"))
+    assert picture.std() > 10
+    printed = capsys.readouterr().out
+    assert str(folder) in printed
+    network = flowdeblur.load(folder / "weights.safetensors")
+    assert sum(each.numel() for each in network.parameters()) == metrics["parameters"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_runs_by_name(name, run):
+    status, folder = run(f"model={name}", "trainer.max_steps=1", "trainer.val_check_interval=1")
+    assert status == 0
+    assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["width"] == 4
+
+
+def test_what_a_run_folder_holds(run, capsys):
+    _, folder = run("logger=[csv,tensorboard]")
+    present = {each.name for each in folder.iterdir()}
+    assert {
+        "config.yaml", "metrics.json", "weights.safetensors", "checkpoints", "pictures", "train.log", "csv", "tensorboard",
+    } <= present  # fmt: skip
+    scores = metrics_of(folder)["test"]
+    assert {"psnr", "psnr_blurry", "psnr_same_frame", "ssim", "ssim_blurry", "epe"} <= scores.keys()
+    printed = capsys.readouterr().out
+    assert f"{scores['psnr']:.2f}" in printed
+    assert f"{scores['psnr_blurry']:.2f}" in printed
+    rows = list(csv.DictReader((folder / "csv" / "version_0" / "metrics.csv").open()))
+    assert any(row.get("train/gradient_norm") for row in rows)
+    assert any(row.get("val/rnn_weight_extreme") for row in rows)
+    assert "step 4/4" in (folder / "train.log").read_text()
+
+
+def test_wandb_offline(run, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    status, folder = run("logger=wandb")
+    assert status == 0
+    (offline,) = (folder / "wandb").glob("offline-run-*")
+    assert offline.name.endswith(f"-{folder.name}")  # its id is the run folder's name
+    assert next(offline.glob("run-*.wandb")).stat().st_size > 1000
+    assert list(offline.glob("files/media/images/**/*.png"))
+
+
+def test_same_seed_same_run_other_seed_other_run(run):
+    (_, first), (_, second), (_, other) = (
+        run(folder="a"), run(folder="b"), run("seed=1", folder="c"),
+    )  # fmt: skip
+    assert weights_equal(first, second)
+    assert not weights_equal(first, other)
+    assert metrics_of(first)["test"] == metrics_of(second)["test"]
+
+
+def test_a_finished_run_goes_on_with_a_larger_budget(run):
+    run("trainer.max_steps=2", "optimizer.schedule=null", folder="a")
+    status, extended = run("trainer.max_steps=6", "optimizer.schedule=null", folder="a")
+    _, straight = run("trainer.max_steps=6", "optimizer.schedule=null", folder="b")
+    assert status == 0
+    assert weights_equal(extended, straight)
+    assert [each["step"] for each in metrics_of(extended)["history"]] == [2, 4, 6]
+
+
+def test_a_finished_run_stays_as_it_is(run):
+    _, folder = run()
+    weights = (folder / "weights.safetensors").read_bytes()
+    status, _ = run()
+    assert status == 0
+    assert (folder / "weights.safetensors").read_bytes() == weights
+    assert metrics_of(folder)["steps"] == 4
+
+
+@pytest.mark.parametrize("extra", [(), ("callbacks=ema", "trainer.accumulate_grad_batches=2")])
+def test_a_killed_run_ends_as_if_nothing_had_happened(extra, run, tmp_path, cache):
+    budget = ["trainer.max_steps=60", "trainer.val_check_interval=10", *extra]
+    _, straight = run(*budget, folder="straight")
+    killed = tmp_path / "killed"
+    command = [*TINY, cache, f"hydra.run.dir={killed}", *budget]
+    process = subprocess.Popen(
+        [sys.executable, "train.py", *command],
+        cwd=Path(flowdeblur.__file__).parents[2],
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
+    )
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoints" / "step_00000020.ckpt").exists():
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(np.random.default_rng().uniform(0, 0.3))  # anywhere in mid-epoch, also while it validates or saves
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "weights.safetensors").exists()
+    status, resumed = run(*budget, folder="killed")
+    assert status == 0
+    assert weights_equal(resumed, straight)
+    assert metrics_of(resumed)["test"] == metrics_of(straight)["test"]
+    assert metrics_of(resumed)["history"] == metrics_of(straight)["history"]
+
+
+def test_a_truncated_newest_checkpoint_costs_some_steps_only(run, caplog):
+    _, straight = run(folder="a")
+    _, folder = run(folder="b")
+    newest = folder / "checkpoints" / "step_00000004.ckpt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    (folder / "weights.safetensors").unlink()
+    status, _ = run(folder="b")
+    assert status == 0
+    assert weights_equal(folder, straight)
+    assert "step_00000004.ckpt is damaged" in (folder / "train.log").read_text()
+
+
+def test_start_from_weights(run):
+    _, flow = run("task=flow", folder="flow")
+    _, whole = run("init.network=" + str(flow / "weights.safetensors"), "optimizer.optimizer.lr=0", "optimizer.optimizer.weight_decay=0", folder="whole")  # fmt: skip
+    assert weights_equal(flow, whole)
+    _, started = run("init.flow=" + str(flow / "weights.safetensors"), "seed=7", "optimizer.optimizer.lr=0", "optimizer.optimizer.weight_decay=0", folder="flow-only")  # fmt: skip
+    one, two = (load_file(each / "weights.safetensors") for each in (flow, started))
+    same = {key for key in one if torch.equal(one[key], two[key]) and one[key].abs().sum() > 0}
+    assert {key for key in one if key.startswith("flow_subnet") and "bias" not in key} <= same
+    assert "deblurring_subnet.d_conv2.weight" not in same
+
+
+def test_flow_training_leaves_the_rest_alone(run):
+    _, before = run("task=flow", "trainer.max_steps=1", "optimizer.optimizer.lr=0", folder="a")
+    _, after = run("task=flow", "trainer.max_steps=2", folder="b")
+    one, two = (load_file(each / "weights.safetensors") for each in (before, after))
+    changed = {key for key in one if not torch.equal(one[key], two[key])}
+    assert changed
+    assert all(key.startswith("flow_subnet") for key in changed)
+
+
+def error_of(capsys) -> str:
+    captured = capsys.readouterr().err
+    assert "Traceback" not in captured
+    lines = [line for line in captured.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("modle=proposed", "modle: no such key; did you mean model?"),
+        ("model=bidirectinal", "model=bidirectinal: no such option; did you mean bidirectional?"),
+        ("trainer.max_stpes=3", "trainer.max_stpes: no such key; did you mean max_steps"),
+        ("trainer.max_steps=abc", "trainer.max_steps: expected int, got 'abc'"),
+        ("optimizer.optimizer.lr=high", "optimizer.optimizer.lr: expected"),
+        ("trainer.accelerator=tpux", "trainer: You selected an invalid accelerator name"),
+        ("callbacks.newest.mode=maxx", "callbacks.newest"),
+        ("seed=one", "seed: expected int, got 'one'"),
+        ("+foo=1", "foo: no such key"),
+        ("+data.foo=1", "data.foo: DataModule takes no such argument"),
+        ("model.width=5", "model: width must be even"),
+        ("a b", "a b: not a valid override"),
+        ("data.patch=[4096,4096]", "data.patch is 4096x4096 pixels, but scenes-train"),
+        ("data.batch_size=3 trainer.accumulate_grad_batches=2", "data.batch_size=3 cannot be shared"),
+        ("task=flow model=without_rnns", "task=flow: this model predicts no flow"),
+        ("init.network=nowhere.safetensors", "nowhere.safetensors: no such weights file"),
+        ("data=dvd data.root=/nowhere", "data.root=/nowhere: no such folder"),
+        ("data=dvd", "data.root"),
+    ],
+)
+def test_mistakes_get_one_line(override, message, tmp_path, cache, capsys):
+    tiny = [] if override.startswith("data=") else [*TINY, cache]
+    overrides = [override] if override == "a b" else override.split()
+    status = main(["train", *tiny, f"hydra.run.dir={tmp_path / 'run'}", *overrides])
+    assert status == 2
+    assert message in error_of(capsys)
+
+
+def test_a_run_folder_of_another_run_is_refused(run, capsys):
+    _, folder = run()
+    weights = (folder / "weights.safetensors").read_bytes()
+    capsys.readouterr()
+    status, _ = run("seed=5")
+    assert status == 2
+    assert "holds a run with seed=0, not 5" in error_of(capsys)
+    assert (folder / "weights.safetensors").read_bytes() == weights
+
+
+def test_multirun_with_several_devices_is_refused(tmp_path, cache, capsys):
+    status = main(["train", *TINY, cache, "-m", "seed=0,1", "trainer.devices=2", f"hydra.sweep.dir={tmp_path}"])
+    assert status == 2
+    assert "trainer.devices: a multirun" in error_of(capsys)
+
+
+def test_multirun_on_one_device(tmp_path, cache):
+    status = main(["train", *TINY, cache, "-m", "seed=0,1", "trainer.max_steps=2", f"hydra.sweep.dir={tmp_path}"])
+    assert status == 0
+    assert not weights_equal(tmp_path / "0", tmp_path / "1")
+
+
+def test_divergence_stops_with_step_and_sample(run, capsys):
+    status, folder = run("optimizer.optimizer.lr=1e30", "optimizer.schedule=null", "trainer.gradient_clip_val=null")
+    assert status == 1
+    message = error_of(capsys)
+    assert "step 1" in message
+    assert "scenes-train-" in message
+    assert not (folder / "weights.safetensors").exists()
