@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from omegaconf import OmegaConf
+from tests.composition import MODELS, ROWS, compose_config
 
 from flowdeblur.engine.configuration import check, config_dir, instantiate, nearest, plain
 from flowdeblur.engine.training import make_network, make_trainer
 from flowdeblur.errors import UserError
-from tests.composition import MODELS, ROWS, compose_config
 
 CONF = config_dir()
 FILES = sorted(each.relative_to(CONF).with_suffix("").as_posix() for each in CONF.glob("*/*.yaml"))
@@ -128,7 +128,10 @@ BAD = [
     ({"objective.warping.weight": "much"}, r"objective.warping.weight: expected float, got 'much'"),
     ({"objective.sums": "yes"}, r"objective.sums: expected bool, got 'yes'"),
     ({"optimizer.schedule.warmup_steps": 1.5}, r"warmup_steps: expected int, got 1.5"),
-    ({"optimizer.optimizer._target_": "torch.optim.Adaam"}, r"optimizer.optimizer._target_: cannot import torch.optim.Adaam"),
+    (
+        {"optimizer.optimizer._target_": "torch.optim.Adaam"},
+        r"optimizer.optimizer._target_: cannot import torch.optim.Adaam",
+    ),
     ({"model.flow_offsets": [2]}, r"model: frame_offsets must hold 0 and every flow offset"),
     ({"model.width": 3}, r"model: width must be even"),
     ({"data.train.split": "trian"}, r"data.train.split: expected .*'trian'"),
@@ -156,7 +159,9 @@ def test_mistakes_in_a_file_are_told_by_key(change, message):
 
 
 def test_missing_arguments_are_told():
-    with pytest.raises(UserError, match=r"model: .*needs deblurring_subnet; set model.deblurring_subnet"):
+    with pytest.raises(
+        UserError, match=r"model: .*needs deblurring_subnet; set model.deblurring_subnet"
+    ):
         instantiate({"_target_": "flowdeblur.networks.FlowGuidedDeblurring"}, "model")
 
 

@@ -11,7 +11,9 @@ from flowdeblur.metrics import end_point_error, psnr, ssim
 def pair():
     generator = torch.Generator().manual_seed(0)
     sharp = torch.rand(3, 3, 48, 40, generator=generator)
-    noise = torch.randn(sharp.shape, generator=generator) * torch.tensor([0.02, 0.1, 0.3]).view(3, 1, 1, 1)
+    noise = torch.randn(sharp.shape, generator=generator) * torch.tensor([0.02, 0.1, 0.3]).view(
+        3, 1, 1, 1
+    )
     return sharp + noise, sharp
 
 

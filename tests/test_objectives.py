@@ -44,7 +44,9 @@ def random_prediction(batch: Batch, neighbours=1, seed=1) -> Restoration:
 def pillow_downsample(image: np.ndarray, scale: int) -> np.ndarray:
     """(3, H, W) shrunk by Pillow's antialiased bicubic filter, which is MATLAB's imresize."""
     size = (image.shape[2] // scale, image.shape[1] // scale)
-    return np.stack([np.asarray(Image.fromarray(c).resize(size, Image.Resampling.BICUBIC)) for c in image])
+    return np.stack(
+        [np.asarray(Image.fromarray(c).resize(size, Image.Resampling.BICUBIC)) for c in image]
+    )
 
 
 def scipy_warp(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -98,7 +100,11 @@ def test_batch_counts_as_the_mean_of_its_samples():
     together = objective(prediction, batch, (0, 1), (1,))["total"]
     alone = []
     for i in range(2):
-        one: Batch = {"frames": batch["frames"][i : i + 1], "sharp": batch["sharp"][i : i + 1], "key": ["a"]}
+        one: Batch = {
+            "frames": batch["frames"][i : i + 1],
+            "sharp": batch["sharp"][i : i + 1],
+            "key": ["a"],
+        }
         part = Restoration(
             prediction.restored[i : i + 1], tuple(each[i : i + 1] for each in prediction.flows), ()
         )
@@ -166,7 +172,9 @@ def test_no_term_at_all_is_an_error():
 def test_end_point_error_is_a_distance_in_full_size_pixels():
     true_flow = torch.tensor([3.0, -4.0]).view(1, 2, 1, 1).expand(1, 2, 64, 128)
     flows = tuple(torch.zeros(1, 2, 64 // scale, 128 // scale) for scale in SCALES)
-    assert EndPointError()(flows, true_flow, None).item() == pytest.approx(5 * len(SCALES), rel=1e-6)
+    assert EndPointError()(flows, true_flow, None).item() == pytest.approx(
+        5 * len(SCALES), rel=1e-6
+    )
     right = tuple(true_flow[..., ::scale, ::scale] / scale for scale in SCALES)
     assert EndPointError()(right, true_flow, None).item() == pytest.approx(0, abs=1e-5)
 

@@ -5,16 +5,18 @@ import math
 
 import pytest
 import torch
+from tests.composition import make_model
 
 from flowdeblur.optimization import Optimization, Polynomial, ReleasedGroups, WarmupCosine
-from tests.composition import make_model
 
 adam = functools.partial(torch.optim.Adam, lr=1e-3)
 
 
 def factors(schedule, steps):
     parameter = torch.nn.Linear(1, 1)
-    optimizer, scheduler = Optimization(optimizer=adam, schedule=schedule).configure(parameter, steps)
+    optimizer, scheduler = Optimization(optimizer=adam, schedule=schedule).configure(
+        parameter, steps
+    )
     rates = []
     for _ in range(steps):
         rates.append(optimizer.param_groups[0]["lr"] / 1e-3)

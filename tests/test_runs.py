@@ -5,12 +5,13 @@ import resource
 
 import pytest
 import torch
+from tests.composition import compose_config, plain
+from tests.test_weights import Bomb
 
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
 from flowdeblur.errors import Failure, UserError
-from flowdeblur.runs import RunFolder, write_bytes
-from tests.composition import compose_config, plain
-from tests.test_weights import Bomb
+from flowdeblur.files import write_bytes
+from flowdeblur.runs import RunFolder
 
 CHECKPOINT = {"state_dict": {"w": torch.zeros(1000)}, "global_step": 3}
 
@@ -70,7 +71,10 @@ def test_newest_checkpoint(folder):
     assert newest_checkpoint(folder) == newest
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-50], lambda b: b[:10], lambda b: b"", lambda b: b[:600] + b"?" * 50 + b[650:]])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-50], lambda b: b[:10], lambda b: b"", lambda b: b[:600] + b"?" * 50 + b[650:]],
+)
 def test_damaged_checkpoints_are_passed_over(folder, damage, caplog):
     good, newest = save(folder, 1), save(folder, 2)
     newest.write_bytes(damage(newest.read_bytes()))
@@ -82,9 +86,13 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(folder):
     good = save(folder, 1)
     before = good.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))  # no file may grow beyond this
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (len(before) // 2, hard)
+    )  # no file may grow beyond this
     try:
-        with pytest.raises(Failure, match=r"step_00000002.ckpt: cannot write the checkpoint .*unharmed"):
+        with pytest.raises(
+            Failure, match=r"step_00000002.ckpt: cannot write the checkpoint .*unharmed"
+        ):
             save(folder, 2)
         with pytest.raises(Failure):
             save(folder, 1, {"state_dict": {"w": torch.ones(1000)}})

@@ -6,12 +6,12 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.composition import MODELS, compose_config, make_model, plain
 
 import flowdeblur
 from flowdeblur import weights
 from flowdeblur.errors import UserError
 from flowdeblur.networks import FlowGuidedDeblurring
-from tests.composition import MODELS, compose_config, make_model, plain
 
 
 def config_of(name: str, **changes: object) -> dict[str, object]:
@@ -41,7 +41,9 @@ def test_truncated_file(tmp_path):
     path = tmp_path / "weights.safetensors"
     weights.save(path, make_model("proposed", width=4), config_of("proposed", width=4))
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"weights.safetensors: truncated, or not a safetensors file"):
+    with pytest.raises(
+        UserError, match=r"weights.safetensors: truncated, or not a safetensors file"
+    ):
         flowdeblur.load(path)
 
 
@@ -71,7 +73,12 @@ def test_foreign_safetensors(tmp_path):
 
 @pytest.mark.parametrize(
     "target",
-    ["os.system", "flowdeblur.networks.os", "flowdeblur.networks.flow_guided.FlowGuidedDeblurring", "None"],
+    [
+        "os.system",
+        "flowdeblur.networks.os",
+        "flowdeblur.networks.flow_guided.FlowGuidedDeblurring",
+        "None",
+    ],
 )
 def test_a_file_cannot_call_what_it_likes(target, tmp_path):
     path = tmp_path / "weights.safetensors"
@@ -92,7 +99,9 @@ def test_weights_of_another_architecture_name_the_layer(tmp_path):
     weights.save(path, make_model("proposed", width=4), config_of("proposed", width=4))
     other = make_model("without_flow", width=4)
     before = {name: value.clone() for name, value in other.state_dict().items()}
-    with pytest.raises(UserError, match=r"flow_subnet.conv1.weight is 4x6x7x7 in the file and 4x3x7x7 in the model"):
+    with pytest.raises(
+        UserError, match=r"flow_subnet.conv1.weight is 4x6x7x7 in the file and 4x3x7x7 in the model"
+    ):
         weights.take(other, weights.read(path)[0], path)
     assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
 
@@ -101,7 +110,9 @@ def test_a_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
     path = tmp_path / "weights.safetensors"
     weights.save(path, make_model("proposed", width=4), config_of("proposed", width=4))
     before = path.read_bytes()
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        "os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(OSError, match="No space"):
         weights.save(path, make_model("proposed", width=8), config_of("proposed", width=8))
     assert path.read_bytes() == before

@@ -1,6 +1,7 @@
 """Deep dynamic scene deblurring from optical flow.
 
-``net = flowdeblur.load(path)`` and ``net(frames)`` restore a frame; ``flowdeblur.ops`` holds the spatially variant RNN.
+``net = flowdeblur.load(path)`` and ``net(frames)`` restore a frame; ``flowdeblur.ops`` holds the
+spatially variant RNN.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ class Batch(TypedDict):
         frames: (B, T, 3, H, W), RGB in [0, 1], in the order of the network's ``frame_offsets``.
         sharp: (B, 3, H, W), the ground truth of the frame at offset 0.
         key: B texts that name clip and frame.
-        flow: (B, 2 N, H, W), true flow (dx, dy) in pixels to each neighbour in the network's ``flow_offsets``.
+        flow: (B, 2 N, H, W), true flow (dx, dy) in pixels to each neighbour in the network's
+            ``flow_offsets``.
         visible: (B, N, H, W) bool, false where the flow's target is occluded or outside.
     """
 

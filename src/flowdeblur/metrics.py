@@ -29,10 +29,12 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Structural similarity of each frame (Wang et al. 2004), the mean of its three colour channels.
+    """Structural similarity of each frame (Wang et al. 2004), the mean of its three colour
+    channels.
 
-    Gaussian window of 11 x 11 pixels, sigma 1.5, wherever it lies inside the frame. MATLAB's ``ssim`` on an RGB array,
-    which the paper most likely used, has a third window dimension over colour and comes out about 0.02 higher.
+    Gaussian window of 11 x 11 pixels, sigma 1.5, wherever it lies inside the frame. MATLAB's
+    ``ssim`` on an RGB array, which the paper most likely used, has a third window dimension over
+    colour and comes out about 0.02 higher.
 
     Args:
         restored: (B, 3, H, W), clamped to [0, 1] before it is compared; H and W at least 11.
@@ -52,7 +54,8 @@ def end_point_error(flow: Tensor, true_flow: Tensor, visible: Tensor | None = No
     """Mean distance of end points in each frame.
 
     Args:
-        flow: (B, 2 N, h, w) in pixels of its scale, brought to full size bilinearly; h may cover a padded frame.
+        flow: (B, 2 N, h, w) in pixels of its scale, brought to full size bilinearly; h may cover a
+            padded frame.
         true_flow: (B, 2 N, H, W) in pixels.
         visible: (B, N, H, W) bool; other pixels are left out.
 

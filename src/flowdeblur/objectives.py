@@ -1,7 +1,8 @@
 """What training minimises: Eq. 14 of the paper, and named deviations from it.
 
-Eq. 14 sums squared differences over pixels, so that a scale counts by its area; every term here is therefore divided by
-one and the same count, the 3 H W values of a full frame, and never by its own. With ``sums=True`` nothing is divided.
+Eq. 14 sums squared differences over pixels, so that a scale counts by its area; every term here is
+therefore divided by one and the same count, the 3 H W values of a full frame, and never by its own.
+With ``sums=True`` nothing is divided.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def squared(difference: Tensor) -> Tensor:
 
 
 class Charbonnier:
-    """sqrt(d^2 + epsilon^2), a smooth absolute value (Charbonnier et al. 1994), less a slave of outliers.
+    """sqrt(d^2 + epsilon^2), a smooth absolute value (Charbonnier et al. 1994), less a slave of
+    outliers.
 
     Args:
         epsilon: where it turns from quadratic to linear, in units of the picture's range.
@@ -42,16 +44,18 @@ class Charbonnier:
 
 
 class Warping:
-    """First term of Eq. 14: the neighbours, warped by the predicted flows, should look like the current frame.
+    """First term of Eq. 14: the neighbours, warped by the predicted flows, should look like the
+    current frame.
 
-    Both frames are brought to a flow's scale by the same antialiased bicubic filter on the half-pixel grid, so that no
-    motion is zero flow. (The released code puts the neighbour on another grid, up to 1.5 px away at 1/4 scale.)
+    Both frames are brought to a flow's scale by the same antialiased bicubic filter on the
+    half-pixel grid, so that no motion is zero flow. (The released code puts the neighbour on
+    another grid, up to 1.5 px away at 1/4 scale.)
 
     Args:
         weight: of this term; the paper has 1.
         penalty: of the differences.
-        count_outside: whether pixels whose target lies outside the neighbour count, against 0, as in the released
-            code; False leaves them out.
+        count_outside: whether pixels whose target lies outside the neighbour count, against 0, as
+            in the released code; False leaves them out.
     """
 
     def __init__(
@@ -59,7 +63,9 @@ class Warping:
     ) -> None:
         self.weight, self.penalty, self.count_outside = weight, penalty, count_outside
 
-    def __call__(self, flows: Sequence[Tensor], current: Tensor, others: Sequence[Tensor]) -> Tensor:
+    def __call__(
+        self, flows: Sequence[Tensor], current: Tensor, others: Sequence[Tensor]
+    ) -> Tensor:
         """Sum the penalties over scales, neighbours and pixels.
 
         Args:
@@ -83,7 +89,8 @@ class Warping:
 
 
 class EndPointError:
-    """Supervision by a known flow: the mean distance, in full-size pixels, of the predicted from the true end points.
+    """Supervision by a known flow: the mean distance, in full-size pixels, of the predicted from
+    the true end points.
 
     Occluded pixels are left out where the batch says which they are. Every scale counts alike.
 
@@ -94,7 +101,9 @@ class EndPointError:
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
 
-    def __call__(self, flows: Sequence[Tensor], true_flow: Tensor, visible: Tensor | None) -> Tensor:
+    def __call__(
+        self, flows: Sequence[Tensor], true_flow: Tensor, visible: Tensor | None
+    ) -> Tensor:
         """Average over pixels and neighbours, sum over scales.
 
         Args:
@@ -106,7 +115,9 @@ class EndPointError:
             (B,)
         """
         if visible is None:
-            visible = true_flow.new_ones(true_flow.shape[0], true_flow.shape[1] // 2, *true_flow.shape[2:])
+            visible = true_flow.new_ones(
+                true_flow.shape[0], true_flow.shape[1] // 2, *true_flow.shape[2:]
+            )
         mask = visible.to(true_flow.dtype)
         total = true_flow.new_zeros(true_flow.shape[0])
         for scale, flow in _scales(flows, true_flow):
@@ -122,7 +133,8 @@ class Objective(nn.Module):
     """A sum of terms; the network's own offsets say which of them apply.
 
     Args:
-        restoration: penalty of restored - sharp, the second term of Eq. 14; None when only flow is trained.
+        restoration: penalty of restored - sharp, the second term of Eq. 14; None when only flow is
+            trained.
         warping: first term of Eq. 14; left out for a network that predicts no flow.
         end_point: supervision by the true flow; left out where the data know none.
         sums: sum over pixels as Eq. 14 does; otherwise every term is divided by 3 H W.

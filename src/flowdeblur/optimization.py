@@ -42,7 +42,8 @@ class Optimization:
         """
         optimizer = self._optimizer((self._groups or one_group)(module))
         schedule = self._schedule or constant
-        # A function is not saved with the scheduler's state, so that a run may go on with another budget.
+        # A function is not saved with the scheduler's state, so that a run may go on with another
+        # budget.
         return optimizer, LambdaLR(optimizer, lambda step: schedule(step, total_steps))
 
 
@@ -59,9 +60,9 @@ def one_group(module: nn.Module) -> Groups:
 class ReleasedGroups:
     """The released code's treatment of layers, which the paper does not mention.
 
-    No weight decay on deconvolutions, on the convs after them in the deblurring subnet (``d_deconv*_1``) and on the
-    flow subnet's biases; twice the learning rate for the biases of rnnw, d_conv* and d_conv0; the biases of
-    deconvolutions and of ``d_deconv*_1`` frozen at 0.
+    No weight decay on deconvolutions, on the convs after them in the deblurring subnet
+    (``d_deconv*_1``) and on the flow subnet's biases; twice the learning rate for the biases of
+    rnnw, d_conv* and d_conv0; the biases of deconvolutions and of ``d_deconv*_1`` frozen at 0.
 
     Args:
         lr: learning rate, which the doubled one is taken from.

@@ -1,17 +1,16 @@
 """The run folder: the identity of a run, and everything it leaves behind.
 
-    config.yaml          the resolved configuration
-    train.log            what was printed
-    checkpoints/         step_<n>.ckpt, to go on from
-    metrics.json         scores, history and costs
-    pictures/            panels of held-out frames
-    weights.safetensors  the trained network, for others
+config.yaml          the resolved configuration
+train.log            what was printed
+checkpoints/         step_<n>.ckpt, to go on from
+metrics.json         scores, history and costs
+pictures/            panels of held-out frames
+weights.safetensors  the trained network, for others
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import yaml
 
 from flowdeblur.errors import UserError
+from flowdeblur.files import write_text
 
 SAME_RUN = ("seed", "model", "init", "task", "data", "objective", "optimizer")
 """Sections that make a run what it is; budget, devices, loggers and callbacks may change when it goes on."""
@@ -42,7 +42,9 @@ class RunFolder:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self.pictures.mkdir(exist_ok=True)
         except OSError as error:
-            raise UserError(f"{path}: cannot make the run folder ({error.strerror}); set hydra.run.dir") from None
+            raise UserError(
+                f"{path}: cannot make the run folder ({error.strerror}); set hydra.run.dir"
+            ) from None
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Write ``config.yaml``, or see that an earlier run in this folder was the same one.
@@ -60,34 +62,13 @@ class RunFolder:
 
     def checkpoints_newest_first(self) -> list[Path]:
         """Complete checkpoints; their names carry the step."""
-        return sorted(self.checkpoints.glob("step_*.ckpt"), key=lambda each: each.stem, reverse=True)
+        return sorted(
+            self.checkpoints.glob("step_*.ckpt"), key=lambda each: each.stem, reverse=True
+        )
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``."""
         write_text(self.metrics, json.dumps(metrics, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside and rename it."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file beside and rename it, so that it is never half there; an earlier one stays until then.
-
-    Raises:
-        OSError: the disk is full, the folder is read-only, ...; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _differences(

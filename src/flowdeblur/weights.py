@@ -15,8 +15,8 @@ from torch import Tensor, nn
 import flowdeblur
 from flowdeblur import networks
 from flowdeblur.errors import UserError
+from flowdeblur.files import write_bytes
 from flowdeblur.networks import FlowGuidedDeblurring
-from flowdeblur.runs import write_bytes
 
 
 def save(
@@ -32,7 +32,9 @@ def save(
     """
     metadata = {"flowdeblur": flowdeblur.__version__, "config": json.dumps(config)}
     metadata |= {name: json.dumps(fact) for name, fact in facts.items()}
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
     write_bytes(path, serialize(state, metadata))
 
 
@@ -48,7 +50,9 @@ def load(path: str | Path) -> FlowGuidedDeblurring:
     path = Path(path)
     tensors, metadata = read(path)
     if "config" not in metadata:
-        raise UserError(f"{path}: holds no model configuration; use weights that flowdeblur has written")
+        raise UserError(
+            f"{path}: holds no model configuration; use weights that flowdeblur has written"
+        )
     network = build(json.loads(metadata["config"]), path)
     take(network, tensors, path)
     return network.eval()
@@ -86,7 +90,9 @@ def take(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, prefix: s
     """
     wanted = module.state_dict()
     found = {
-        name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
     }
     for name in dict.fromkeys([*wanted, *found]):
         here, there = _shape(wanted.get(name)), _shape(found.get(name))
@@ -107,14 +113,22 @@ def build(config: Any, path: Path) -> Any:
         return [build(each, path) for each in config]
     if not isinstance(config, dict):
         return config
-    arguments = {key: build(value, path) for key, value in config.items() if not key.startswith("_")}
+    arguments = {
+        key: build(value, path) for key, value in config.items() if not key.startswith("_")
+    }
     target = str(config.get("_target_"))
     package, _, name = target.rpartition(".")
     if package != networks.__name__ or name not in networks.__all__:
-        raise UserError(f"{path}: its configuration asks for {target}, which is no network of this project")
+        raise UserError(
+            f"{path}: its configuration asks for {target}, which is no network of this project"
+        )
     factory = getattr(networks, name)
     try:
-        return functools.partial(factory, **arguments) if config.get("_partial_") else factory(**arguments)
+        return (
+            functools.partial(factory, **arguments)
+            if config.get("_partial_")
+            else factory(**arguments)
+        )
     except (TypeError, ValueError) as error:
         raise UserError(
             f"{path}: its configuration does not fit flowdeblur {flowdeblur.__version__} ({error})"

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.video.clips import Pick, Raise, cut, decode, make_clip, number, picture, sound_packets
 
 from flowdeblur import cli
-from flowdeblur.video.pictures import write_picture
+from flowdeblur.pictures import write_picture
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file
+from tests.composition import MODELS, ROWS
 
 import flowdeblur
 from flowdeblur.cli import main
-from tests.composition import MODELS, ROWS
 
 TINY = [
     "debug=fast",
@@ -151,7 +151,9 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(extra, run, tmp_path, cach
         assert process.poll() is None, "ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(np.random.default_rng().uniform(0, 0.3))  # anywhere in mid-epoch, also while it validates or saves
+    time.sleep(
+        np.random.default_rng().uniform(0, 0.3)
+    )  # anywhere in mid-epoch, also while it validates or saves
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (killed / "weights.safetensors").exists()
@@ -218,7 +220,10 @@ def error_of(capsys) -> str:
         ("model.width=5", "model: width must be even"),
         ("a b", "a b: not a valid override"),
         ("data.patch=[4096,4096]", "data.patch is 4096x4096 pixels, but scenes-train"),
-        ("data.batch_size=3 trainer.accumulate_grad_batches=2", "data.batch_size=3 cannot be shared"),
+        (
+            "data.batch_size=3 trainer.accumulate_grad_batches=2",
+            "data.batch_size=3 cannot be shared",
+        ),
         ("task=flow model=without_rnns", "task=flow: this model predicts no flow"),
         ("init.network=nowhere.safetensors", "nowhere.safetensors: no such weights file"),
         ("data=dvd data.root=/nowhere", "data.root=/nowhere: no such folder"),
@@ -244,19 +249,41 @@ def test_a_run_folder_of_another_run_is_refused(run, capsys):
 
 
 def test_multirun_with_several_devices_is_refused(tmp_path, cache, capsys):
-    status = main(["train", *TINY, cache, "-m", "seed=0,1", "trainer.devices=2", f"hydra.sweep.dir={tmp_path}"])
+    status = main(
+        [
+            "train",
+            *TINY,
+            cache,
+            "-m",
+            "seed=0,1",
+            "trainer.devices=2",
+            f"hydra.sweep.dir={tmp_path}",
+        ]
+    )
     assert status == 2
     assert "trainer.devices: a multirun" in error_of(capsys)
 
 
 def test_multirun_on_one_device(tmp_path, cache):
-    status = main(["train", *TINY, cache, "-m", "seed=0,1", "trainer.max_steps=2", f"hydra.sweep.dir={tmp_path}"])
+    status = main(
+        [
+            "train",
+            *TINY,
+            cache,
+            "-m",
+            "seed=0,1",
+            "trainer.max_steps=2",
+            f"hydra.sweep.dir={tmp_path}",
+        ]
+    )
     assert status == 0
     assert not weights_equal(tmp_path / "0", tmp_path / "1")
 
 
 def test_divergence_stops_with_step_and_sample(run, capsys):
-    status, folder = run("optimizer.optimizer.lr=1e30", "optimizer.schedule=null", "trainer.gradient_clip_val=null")
+    status, folder = run(
+        "optimizer.optimizer.lr=1e30", "optimizer.schedule=null", "trainer.gradient_clip_val=null"
+    )
     assert status == 1
     message = error_of(capsys)
     assert "step 1" in message

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.composition import MODELS, make_model
 
 from flowdeblur.networks import FlowGuidedDeblurring, Restoration
-from tests.composition import MODELS, make_model
 
 PARAMETERS = {
     "proposed": 8_281_696,
@@ -59,8 +59,8 @@ deblurring_subnet.d_deconv1_1 conv 5 1   12  12
 deblurring_subnet.d_conv0     conv 5 1   15   3
 """
 
-# Where each row of Table IV may differ from the proposed network: the layers whose weights have another shape or are
-# gone. (Bidirectional: whatever touches a flow.)
+# Where each row of Table IV may differ from the proposed network: the layers whose weights have
+# another shape or are gone. (Bidirectional: whatever touches a flow.)
 DIFFERENCES = {
     "without_flow": {"flow_subnet.conv1"},
     "concat_rnn_weights": {f"deblurring_subnet.rnn{level}.rnnw" for level in (1, 2, 3)},
@@ -98,15 +98,19 @@ def test_layers_are_those_of_table_1():
     modules = dict(network.named_modules())
     for name, kind, kernel, stride, inputs, outputs in rows:
         layer = modules[name]
-        assert isinstance(
-            layer, torch.nn.Conv2d if kind == "conv" else torch.nn.ConvTranspose2d
-        ), name
+        assert isinstance(layer, torch.nn.Conv2d if kind == "conv" else torch.nn.ConvTranspose2d), (
+            name
+        )
         assert layer.kernel_size == (int(kernel),) * 2, name
         assert layer.stride == (int(stride),) * 2, name
         assert (layer.in_channels, layer.out_channels) == (int(inputs), int(outputs)), name
         assert layer.padding == ((int(kernel) // 2,) * 2 if kind == "conv" else (1, 1)), name
         assert layer.bias is not None, name
-    weighted = {name for name, module in modules.items() if isinstance(module, torch.nn.modules.conv._ConvNd)}
+    weighted = {
+        name
+        for name, module in modules.items()
+        if isinstance(module, torch.nn.modules.conv._ConvNd)
+    }
     assert weighted == {row[0] for row in rows}
 
 
@@ -135,7 +139,9 @@ def test_bidirectional_differs_where_flows_pass():
 def test_without_rnns_is_the_plain_unet():
     network = make_model("without_rnns")
     assert network.flow_subnet is None
-    assert {name.partition(".")[0] for name, _ in network.named_parameters()} == {"deblurring_subnet"}
+    assert {name.partition(".")[0] for name, _ in network.named_parameters()} == {
+        "deblurring_subnet"
+    }
     assert network.deblurring_subnet.d_conv2.in_channels == 24
     assert network.deblurring_subnet.d_deconv3.in_channels == 96 + 48
 
@@ -152,7 +158,12 @@ def test_any_size_comes_back(name, size):
     padded = [-(-each // 64) * 64 for each in size]
     for level, flow in enumerate(restoration.flows):
         scale = 64 >> level
-        assert flow.shape == (1, 2 * len(network.flow_offsets), padded[0] // scale, padded[1] // scale)
+        assert flow.shape == (
+            1,
+            2 * len(network.flow_offsets),
+            padded[0] // scale,
+            padded[1] // scale,
+        )
     for level, weights in enumerate(restoration.rnn_weights):
         scale, channels = 8 >> level, 4 * 4 * (4 >> level)
         assert weights.shape == (1, channels, padded[0] // scale, padded[1] // scale)
@@ -162,14 +173,19 @@ def test_any_size_comes_back(name, size):
 def test_padding_follows_the_configuration():
     picture = torch.rand(1, 2, 3, 40, 50)
     with torch.inference_mode():
-        replicate, zeros = make_model("proposed", width=4), make_model("proposed", width=4, padding="constant")
+        replicate, zeros = (
+            make_model("proposed", width=4),
+            make_model("proposed", width=4, padding="constant"),
+        )
         height = torch.cat((picture, picture[..., -1:, :].expand(-1, -1, -1, 24, -1)), dim=-2)
         whole = torch.cat((height, height[..., -1:].expand(-1, -1, -1, -1, 14)), dim=-1)
         padded_by_hand = replicate(whole).restored[..., :40, :50]
         assert torch.allclose(replicate(picture).restored, padded_by_hand, atol=1e-6)
         dark = torch.zeros(1, 2, 3, 64, 64)
         dark[..., :40, :50] = picture
-        assert torch.allclose(zeros(picture).restored, zeros(dark).restored[..., :40, :50], atol=1e-6)
+        assert torch.allclose(
+            zeros(picture).restored, zeros(dark).restored[..., :40, :50], atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -204,7 +220,9 @@ def test_flow_subnet_alone_gives_the_same_flows():
     network = make_model("bidirectional", width=4)
     frames = frames_for(network, 70, 90)
     with torch.inference_mode():
-        for alone, together in zip(network.predict_flows(frames), network(frames).flows, strict=True):
+        for alone, together in zip(
+            network.predict_flows(frames), network(frames).flows, strict=True
+        ):
             assert torch.equal(alone, together)
 
 

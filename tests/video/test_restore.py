@@ -7,9 +7,10 @@ import pytest
 import torch
 from tests.video.clips import Pick, Restored, number, picture
 
+from flowdeblur.data.neighbours import neighbour
 from flowdeblur.errors import Failure
 from flowdeblur.video.clip import Frame
-from flowdeblur.video.restore import neighbour, restore, windows
+from flowdeblur.video.restore import restore, windows
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import flowdeblur
-import flowdeblur.ops.flops  # noqa: F401  the counter then knows the operator
+import flowdeblur.ops.flops
 from flowdeblur.networks import FlowGuidedDeblurring, coupling
 
 
@@ -32,8 +32,10 @@ class Row:
         parameters: their number.
         gflop: 1e9 floating-point operations a frame, 2 for a multiply-add.
         milliseconds: median time of a frame.
-        milliseconds_copying: the same with the operator replaced by a concatenation of copies; None without RNNs.
-        peak_mib: memory that restoring a frame takes at its highest, beside the weights; None where it cannot be told.
+        milliseconds_copying: the same with the operator replaced by a concatenation of copies; None
+            without RNNs.
+        peak_mib: memory that restoring a frame takes at its highest, beside the weights; None where
+            it cannot be told.
     """
 
     name: str
@@ -64,7 +66,9 @@ def measure(
             network(frames, keep_rnn_weights=False)
 
     has_rnns = any(isinstance(each, coupling.SpatiallyVariantRNN) for each in network.modules())
-    peak = _peak_memory(restore, device)  # of the first run: later ones reuse what the process holds
+    peak = _peak_memory(
+        restore, device
+    )  # of the first run: later ones reuse what the process holds
     times, copying_times = [], []
     for _ in range(repetitions):
         times.append(_milliseconds(restore, device))
@@ -90,12 +94,19 @@ def to_markdown(rows: list[Row], size: tuple[int, int], device: torch.device) ->
         "|---|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
-        ratio = "" if row.milliseconds_copying is None else f"{row.milliseconds / row.milliseconds_copying:.3f}"
+        ratio = (
+            ""
+            if row.milliseconds_copying is None
+            else f"{row.milliseconds / row.milliseconds_copying:.3f}"
+        )
         peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
         lines.append(
             f"| {row.name} | {row.parameters:,} | {row.gflop:.1f} | {row.milliseconds:.1f} | {ratio} | {peak} |"
         )
-    lines += ["", "Ratio to copies: time over that of the same network whose operator copies its features."]
+    lines += [
+        "",
+        "Ratio to copies: time over that of the same network whose operator copies its features.",
+    ]
     return "\n".join(lines) + "\n"
 
 

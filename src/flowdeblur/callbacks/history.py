@@ -6,8 +6,6 @@ from typing import Any
 
 import lightning as L
 
-from flowdeblur.tasks.task import Task
-
 
 class History(L.Callback):
     """Collect the validation scores by step; they travel in the checkpoint, so that a resumed run has them all."""

@@ -11,8 +11,9 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from flowdeblur.batch import Batch
 from flowdeblur.metrics import psnr
 from flowdeblur.networks import Restoration
+from flowdeblur.pictures import write_picture
 from flowdeblur.tasks.task import Task
-from flowdeblur.viz.panels import panel, restoration_columns, save_picture
+from flowdeblur.viz.panels import panel, restoration_columns
 
 
 class Pictures(L.Callback):
@@ -67,7 +68,7 @@ class Pictures(L.Callback):
             for key, old, new in zip(batch["key"], before.tolist(), after.tolist(), strict=True)
         ]
         picture = panel(restoration_columns(batch, outputs, current), self.rows, notes)
-        save_picture(self.folder / f"{name}.png", picture)
+        write_picture(self.folder / f"{name}.png", picture)
         for logger in trainer.loggers:
             log_picture(logger, name.partition("_")[0], picture, trainer.global_step)
 

@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(flowdeblur.__version__)
         return 0
     if command not in COMMANDS:
-        print(f"error: no command {command!r}; choose one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(
+            f"error: no command {command!r}; choose one of {', '.join(COMMANDS)}", file=sys.stderr
+        )
         return 2
     module = importlib.import_module(f"flowdeblur.cli.{command}")
     return guarded(module.main, arguments)

@@ -13,8 +13,8 @@ from flowdeblur.errors import UserError
 _EPILOG = """\
 examples:
   flowdeblur benchmark network
-  flowdeblur benchmark network --models proposed bidirectional --size 384 640 --out benchmarks/results/network
-  flowdeblur benchmark operator --help"""
+  flowdeblur benchmark network --models proposed bidirectional --size 384 640 --out
+  benchmarks/results/network flowdeblur benchmark operator --help"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,7 +47,7 @@ def _network(arguments: argparse.Namespace) -> None:
 
     from flowdeblur.benchmarks.network import measure, to_markdown
     from flowdeblur.engine.configuration import config_dir, instantiate, nearest, plain
-    from flowdeblur.runs import write_text
+    from flowdeblur.files import write_text
 
     known = sorted(each.stem for each in (config_dir() / "model").glob("*.yaml"))
     models = arguments.models or known
@@ -60,7 +60,13 @@ def _network(arguments: argparse.Namespace) -> None:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             node = plain(compose("train", [f"model={name}", "run_dir=."]))["model"]
         rows.append(
-            measure(name, instantiate(node, "model"), tuple(arguments.size), device, arguments.repetitions)
+            measure(
+                name,
+                instantiate(node, "model"),
+                tuple(arguments.size),
+                device,
+                arguments.repetitions,
+            )
         )
         print(f"{name}: {rows[-1].milliseconds:.0f} ms", flush=True)
     table = to_markdown(rows, tuple(arguments.size), device)

@@ -137,7 +137,7 @@ def _rate(text: str) -> Fraction:
 
 
 def _reader(path: Path, fps: Fraction | None) -> FrameReader:
-    from flowdeblur.video.pictures import SUFFIXES, list_pictures
+    from flowdeblur.pictures import SUFFIXES, list_pictures
     from flowdeblur.video.reader import VIDEO_SUFFIXES, PictureReader, VideoReader
 
     if not path.exists():
@@ -157,7 +157,7 @@ def _reader(path: Path, fps: Fraction | None) -> FrameReader:
 
 def _output(arguments: argparse.Namespace, reader: FrameReader) -> AbstractContextManager[Sink]:
     """Choose the writer by what OUT and IN are, after seeing that nothing gets lost."""
-    from flowdeblur.video.pictures import SUFFIXES
+    from flowdeblur.pictures import SUFFIXES
     from flowdeblur.video.writer import (
         WRITABLE_SUFFIXES,
         writing_picture,

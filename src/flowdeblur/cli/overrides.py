@@ -54,5 +54,7 @@ def _nearest_keys(key: str, argv: Sequence[str]) -> str:
         if not isinstance(child, DictConfig):
             return ""
         node = child
-    groups = {each.name for each in config_dir().iterdir() if each.is_dir()} if not parent else set()
+    groups = (
+        {each.name for each in config_dir().iterdir() if each.is_dir()} if not parent else set()
+    )
     return nearest(leaf, {str(each) for each in node} | groups)

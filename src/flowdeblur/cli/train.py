@@ -37,9 +37,12 @@ def main(argv: Sequence[str]) -> int:
             errors.append(error)
             return None
 
-    # Hydra reads sys.argv, and Lightning starts the processes of DDP from it: both shall see a script and its overrides.
+    # Hydra reads sys.argv, and Lightning starts the processes of DDP from it: both shall see a
+    # script and its overrides.
     earlier, sys.argv = sys.argv, [__file__, *argv]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # what Hydra raises reaches us, instead of being printed with a traceback
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # what Hydra raises reaches us, instead of being printed with a traceback
+    )
     try:
         hydra.main(str(config_dir()), "train", version_base="1.3")(job)()
     except Exception as error:
@@ -60,7 +63,9 @@ def _train(config: DictConfig) -> float:
             "trainer.devices: a multirun (-m) trains its jobs in one process and cannot use several devices; "
             "start one process a job instead"
         )
-    from flowdeblur.engine.training import train  # torch is imported when there is something to train
+    from flowdeblur.engine.training import (
+        train,  # torch is imported when there is something to train
+    )
 
     return train(config)
 

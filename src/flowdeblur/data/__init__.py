@@ -5,4 +5,12 @@ from flowdeblur.data.datamodule import DataModule
 from flowdeblur.data.folders import FrameFolders
 from flowdeblur.data.scenes import Scenes
 
-__all__ = ["ColourPermutation", "Crop", "DataModule", "Dihedral", "FrameFolders", "Scenes", "TurnedCrop"]
+__all__ = [
+    "ColourPermutation",
+    "Crop",
+    "DataModule",
+    "Dihedral",
+    "FrameFolders",
+    "Scenes",
+    "TurnedCrop",
+]

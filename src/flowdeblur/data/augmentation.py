@@ -1,7 +1,9 @@
-"""Geometric and colour augmentation: one draw for all frames of a sample, and its flow turns with the picture.
+"""Geometric and colour augmentation: one draw for all frames of a sample, and its flow turns with
+the picture.
 
-A transform is called with a sample and a random generator. Kornia's transforms work on batches of pictures; these work
-on one sample before it is cut out of its full-size frames, and know that a flow is a field of vectors.
+A transform is called with a sample and a random generator. Kornia's transforms work on batches of
+pictures; these work on one sample before it is cut out of its full-size frames, and know that a
+flow is a field of vectors.
 """
 
 from __future__ import annotations

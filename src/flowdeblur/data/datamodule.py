@@ -28,7 +28,8 @@ class DataModule(L.LightningDataModule):
         patch: (H, W) of the training samples, in pixels.
         crop: makes the transform that cuts a patch, from its ``size``.
         augmentation: transforms of the patch, one after the other.
-        batch_size: samples an optimiser step takes, over all processes and accumulated batches together.
+        batch_size: samples an optimiser step takes, over all processes and accumulated batches
+            together.
         eval_batch_size: samples a validation or test batch; 1 where frames differ in size.
         workers: processes that prepare batches; 0 prepares them in the training process.
         seed: of shuffling and augmentation.
@@ -52,7 +53,9 @@ class DataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         if root is not None and not Path(root).expanduser().is_dir():
-            raise UserError(f"data.root={root}: no such folder; set data.root to the folder of the data set")
+            raise UserError(
+                f"data.root={root}: no such folder; set data.root to the folder of the data set"
+            )
         self.sources: dict[str, Source] = {"train": train, "val": val, "test": test or val}
         self.transforms: tuple[Transform, ...] = (crop(size=patch), *augmentation)
         self.seed = seed

@@ -14,7 +14,7 @@ from torch import Tensor
 from flowdeblur.data.neighbours import neighbour
 from flowdeblur.data.sample import Sample
 from flowdeblur.errors import UserError
-from flowdeblur.video.pictures import list_pictures, picture_size, read_picture
+from flowdeblur.pictures import list_pictures, picture_size, read_picture
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,13 @@ class FrameFolders:
 
     Attributes:
         root: the folder.
-        blurry: pattern of the folders with blurry frames, below ``root``; its one ``*`` is the name of a clip.
+        blurry: pattern of the folders with blurry frames, below ``root``; its one ``*`` is the name
+            of a clip.
         sharp: the same for the sharp frames.
         clips: names of the clips to take; None takes all.
         without: names of clips to leave out.
-        last_frame: whether the last frame of a clip is a sample, its predecessor standing in for the missing successor;
-            the paper leaves it out.
+        last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
+            the missing successor; the paper leaves it out.
         every: take one frame in so many, from the first on.
     """
 
@@ -41,10 +42,12 @@ class FrameFolders:
     every: int = 1
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
-        """Find the clips and compare their names, numbers and sizes; frames are decoded when asked for.
+        """Find the clips and compare their names, numbers and sizes; frames are decoded when asked
+        for.
 
         Raises:
-            UserError: the root is missing or holds no clips, or blurry and sharp frames do not belong together.
+            UserError: the root is missing or holds no clips, or blurry and sharp frames do not
+                belong together.
         """
         return FrameSequence(
             [self._clip(name) for name in self._names()], frame_offsets, self.last_frame, self.every
@@ -76,7 +79,8 @@ class FrameFolders:
     def _clip(self, name: str) -> Clip:
         root = Path(self.root).expanduser()
         blurry, sharp = (
-            list_pictures(root / pattern.replace("*", name)) for pattern in (self.blurry, self.sharp)
+            list_pictures(root / pattern.replace("*", name))
+            for pattern in (self.blurry, self.sharp)
         )
         pairs = {each.stem: each for each in sharp}
         for path in blurry:

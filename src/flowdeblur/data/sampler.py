@@ -11,18 +11,20 @@ EpochIndex = tuple[int, int]
 
 
 class BatchStream(Sampler[list[EpochIndex]]):
-    """One long stream of batches over reshuffled epochs; a batch may begin in one epoch and end in the next.
+    """One long stream of batches over reshuffled epochs; a batch may begin in one epoch and end in
+    the next.
 
     Sample number n of the stream belongs to epoch n // size. Batch k of rank r holds the numbers
-    (k * world + r) * batch_size and following, so that W ranks with batches of B / W read together what one process
-    with batches of B reads.
+    (k * world + r) * batch_size and following, so that W ranks with batches of B / W read together
+    what one process with batches of B reads.
 
     Args:
         size: number of samples in the data set.
         batch_size: samples a batch and rank.
         batches: length of the stream.
         seed: of the shuffling.
-        first: batch to begin with; the length still counts from 0, as Lightning's counters do on resuming.
+        first: batch to begin with; the length still counts from 0, as Lightning's counters do on
+            resuming.
         rank: this process.
         world: number of processes.
     """
@@ -53,6 +55,9 @@ class BatchStream(Sampler[list[EpochIndex]]):
             for number in range(start, start + self.batch_size):
                 epoch, position = divmod(number, self.size)
                 if epoch != shuffled:
-                    shuffled, order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.size)
+                    shuffled, order = (
+                        epoch,
+                        np.random.default_rng([self.seed, epoch]).permutation(self.size),
+                    )
                 pairs.append((epoch, int(order[position])))
             yield pairs

@@ -13,7 +13,8 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from flowdeblur.errors import Failure, UserError
-from flowdeblur.runs import RunFolder, write_bytes
+from flowdeblur.files import write_bytes
+from flowdeblur.runs import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Write a checkpoint beside and rename it.
 
-    Lightning's own transaction goes through the system's temporary folder, which may be another file system, where a
-    move is a copy that can be cut short.
+    Lightning's own transaction goes through the system's temporary folder, which may be another
+    file system, where a move is a copy that can be cut short.
     """
 
     def save_checkpoint(

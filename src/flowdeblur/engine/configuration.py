@@ -40,7 +40,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "the configuration"
-        raise UserError(f"{key}: {str(error).splitlines()[0]}; set it on the command line") from None
+        raise UserError(
+            f"{key}: {str(error).splitlines()[0]}; set it on the command line"
+        ) from None
     return typing.cast("dict[str, Any]", resolved)
 
 
@@ -60,10 +62,11 @@ def check_root(settings: Mapping[str, Any]) -> None:
 
 
 def instantiate(node: Any, key: str, **arguments: Any) -> Any:
-    """Build what ``node`` describes, after checking names and types of its arguments against their signatures.
+    """Build what ``node`` describes, after checking names and types of its arguments against their
+    signatures.
 
-    Hydra merges a typing mistake of an experiment file silently; here it meets the constructor that lacks such an
-    argument.
+    Hydra merges a typing mistake of an experiment file silently; here it meets the constructor that
+    lacks such an argument.
 
     Args:
         node: plain values, as :func:`plain` returns them.
@@ -108,7 +111,9 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
     try:
         target = get_object(path)
     except Exception as error:
-        raise UserError(f"{key}._target_: cannot import {path}: {str(error).splitlines()[-1]}") from None
+        raise UserError(
+            f"{key}._target_: cannot import {path}: {str(error).splitlines()[-1]}"
+        ) from None
     parameters = inspect.signature(target).parameters
     named = {
         name
@@ -124,7 +129,9 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
             raise UserError(
                 f"{key}.{name}: {path.rpartition('.')[2]} takes no such argument{nearest(name, named)}"
             )
-        by_default = name in parameters and parameters[name].default is value  # None, where hints are sloppy
+        by_default = (
+            name in parameters and parameters[name].default is value
+        )  # None, where hints are sloppy
         if name in hints and not by_default and not _fits(value, hints[name]):
             raise UserError(f"{key}.{name}: expected {_name(hints[name])}, got {value!r}")
     required = {name for name in named if parameters[name].default is inspect.Parameter.empty}
@@ -146,7 +153,10 @@ def _hints(target: Any) -> dict[str, Any]:
     function = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(function)
-    except (NameError, TypeError):  # foreign code may annotate with names that exist for type checkers only
+    except (
+        NameError,
+        TypeError,
+    ):  # foreign code may annotate with names that exist for type checkers only
         return {}
 
 
@@ -182,7 +192,11 @@ def _is_scalar(annotation: Any) -> bool:
 
 
 def _name(annotation: Any) -> str:
-    return annotation.__name__ if inspect.isclass(annotation) else str(annotation).replace("typing.", "")
+    return (
+        annotation.__name__
+        if inspect.isclass(annotation)
+        else str(annotation).replace("typing.", "")
+    )
 
 
 def _full_key(error: InstantiationException, key: str) -> str:

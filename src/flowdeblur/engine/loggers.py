@@ -11,7 +11,8 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 def wandb_logger(
     run_dir: str, project: str, group: str | None = None, tags: Sequence[str] = ()
 ) -> WandbLogger:
-    """Log to the W&B run whose id is the name of the run folder, so that a resumed run stays one run.
+    """Log to the W&B run whose id is the name of the run folder, so that a resumed run stays one
+    run.
 
     Args:
         run_dir: the run folder; W&B's own files go there too.

@@ -47,7 +47,8 @@ def train(config: DictConfig) -> float:
         config: composed from ``conf/train.yaml``.
 
     Returns:
-        The task's score on the validation data, for sweepers: PSNR in dB, or the loss for ``task=flow``.
+        The task's score on the validation data, for sweepers: PSNR in dB, or the loss for
+        ``task=flow``.
 
     Raises:
         UserError: the configuration or a file it names is wrong.
@@ -110,9 +111,13 @@ def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
 def make_trainer(settings: Mapping[str, Any], own: Sequence[L.Callback]) -> L.Trainer:
     """Build the trainer with the callbacks and loggers of the configuration, after our ``own`` callbacks."""
     callbacks = [
-        instantiate(node, f"callbacks.{name}") for name, node in settings["callbacks"].items() if node
+        instantiate(node, f"callbacks.{name}")
+        for name, node in settings["callbacks"].items()
+        if node
     ]
-    loggers = [instantiate(node, f"logger.{name}") for name, node in settings["logger"].items() if node]
+    loggers = [
+        instantiate(node, f"logger.{name}") for name, node in settings["logger"].items() if node
+    ]
     if not sys.stdout.isatty():
         settings = {**settings, "trainer": {**settings["trainer"], "enable_progress_bar": False}}
     if settings["trainer"]["enable_progress_bar"]:

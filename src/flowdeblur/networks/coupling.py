@@ -1,7 +1,9 @@
-"""How features of the deblurring subnet meet what the flow subnet has learnt: the part that Table IV exchanges.
+"""How features of the deblurring subnet meet what the flow subnet has learnt: the part that Table
+IV exchanges.
 
-A coupling takes features (B, C, h, w) and a guide (B, G, h, w) of the same scale and returns features of
-``expansion`` times as many channels, with the logits of the RNN weights where it has some.
+A coupling takes features (B, C, h, w) and a guide (B, G, h, w) of the same scale and returns
+features of ``expansion`` times as many channels, with the logits of the RNN weights where it has
+some.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ class Coupling(nn.Module):
         """Couple ``features`` (B, C, h, w) with ``guide`` (B, G, h, w).
 
         Returns:
-            (B, ``expansion`` C, h, w), and the RNN weights before their tanh, (B, 4 C, h, w), or None.
+            (B, ``expansion`` C, h, w), and the RNN weights before their tanh, (B, 4 C, h, w), or
+            None.
         """
         raise NotImplementedError
 

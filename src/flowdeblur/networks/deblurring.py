@@ -55,7 +55,8 @@ class DeblurringSubnet(nn.Module):
             guides: features at 1/2, 1/4, 1/8, or None three times.
 
         Returns:
-            The restored frame (B, 3, H, W), and the logits of the RNN weights, coarse to fine (none without RNNs).
+            The restored frame (B, 3, H, W), and the logits of the RNN weights, coarse to fine (none
+            without RNNs).
         """
         raise NotImplementedError
 
@@ -85,11 +86,13 @@ class EncoderCoupled(DeblurringSubnet):
 
 
 class DecoderCoupled(DeblurringSubnet):
-    """Table IV, "RNNs in decoder": the same three couplings on the decoder's features at 1/8, 1/4 and 1/2.
+    """Table IV, "RNNs in decoder": the same three couplings on the decoder's features at 1/8, 1/4
+    and 1/2.
 
-    The paper does not say where they stand. Here each follows the decoder's conv of its scale with the channels
-    that the encoder's RNN of that scale had (96, 48, 24), so that rnnw and every layer from d_deconv3 on are those
-    of the proposed network; only d_conv2, d_conv3, d_conv3_2 read fewer channels and d_conv3_3 more.
+    The paper does not say where they stand. Here each follows the decoder's conv of its scale with
+    the channels that the encoder's RNN of that scale had (96, 48, 24), so that rnnw and every layer
+    from d_deconv3 on are those of the proposed network; only d_conv2, d_conv3, d_conv3_2 read fewer
+    channels and d_conv3_3 more.
     """
 
     @staticmethod

@@ -14,8 +14,8 @@ class FlowFeatures(NamedTuple):
     """What the flow subnet tells the rest of the network.
 
     Attributes:
-        flows: flow6 .. flow2, coarse to fine, each (B, 2 N, h, w) at 1/64 .. 1/4 of the input, in pixels of its own
-            scale; (dx, dy) for each of the N flows.
+        flows: flow6 .. flow2, coarse to fine, each (B, 2 N, h, w) at 1/64 .. 1/4 of the input, in
+            pixels of its own scale; (dx, dy) for each of the N flows.
         guides: cat1, cat2, cat3 at 1/2, 1/4, 1/8: the features that the RNN weights are read from.
     """
 

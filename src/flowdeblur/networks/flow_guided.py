@@ -21,10 +21,11 @@ class Restoration(NamedTuple):
 
     Attributes:
         restored: (B, 3, H, W), not clamped to [0, 1].
-        flows: coarse to fine (1/64 .. 1/4), each (B, 2 N, h, w): (dx, dy) to each of the N neighbours in
-            ``flow_offsets``, in pixels of its own scale. Of the padded frame: h = ceil(H / 64) * 64 / scale.
-        rnn_weights: coarse to fine (1/8, 1/4, 1/2), each (B, 4 C, h, w) in (-1, 1), directions left>right,
-            right>left, top>bottom, bottom>top.
+        flows: coarse to fine (1/64 .. 1/4), each (B, 2 N, h, w): (dx, dy) to each of the N
+            neighbours in ``flow_offsets``, in pixels of its own scale. Of the padded frame: h =
+            ceil(H / 64) * 64 / scale.
+        rnn_weights: coarse to fine (1/8, 1/4, 1/2), each (B, 4 C, h, w) in (-1, 1), directions
+            left>right, right>left, top>bottom, bottom>top.
     """
 
     restored: Tensor
@@ -37,13 +38,16 @@ class FlowGuidedDeblurring(nn.Module):
 
     Args:
         deblurring_subnet: makes the deblurring subnet, from ``width`` and ``guide_channels``.
-        flow_subnet: makes the flow subnet, from ``width``, ``frames`` and ``flows``; None leaves it out.
-        frame_offsets: which frames are read, relative to the one to restore, in the order of the input; holds 0.
-        flow_offsets: the neighbours that flow is predicted to, coarse to fine; empty where the flow subnet's output
-            means no flow because it sees a single frame.
+        flow_subnet: makes the flow subnet, from ``width``, ``frames`` and ``flows``; None leaves it
+            out.
+        frame_offsets: which frames are read, relative to the one to restore, in the order of the
+            input; holds 0.
+        flow_offsets: the neighbours that flow is predicted to, coarse to fine; empty where the flow
+            subnet's output means no flow because it sees a single frame.
         width: channels of the first layers, even; 24 in the paper.
         padding: how frames are padded to multiples of 64 at the right and bottom, a mode of
-            :func:`torch.nn.functional.pad`: ``replicate``, or ``constant`` (zeros) as the released code does.
+            :func:`torch.nn.functional.pad`: ``replicate``, or ``constant`` (zeros) as the released
+            code does.
     """
 
     def __init__(
@@ -68,7 +72,8 @@ class FlowGuidedDeblurring(nn.Module):
         self.flow_subnet: FlowSubnet | None = None
         guide_channels: Sequence[int | None] = (None, None, None)
         if flow_subnet is not None:
-            # Without a neighbour the flow layers stay, as features: the row differs from the proposed one in conv1 only.
+            # Without a neighbour the flow layers stay, as features: the row differs from the
+            # proposed one in conv1 only.
             flows = max(len(self.flow_offsets), 1)
             self.flow_subnet = flow_subnet(width=width, frames=len(self.frame_offsets), flows=flows)
             guide_channels = self.flow_subnet.guide_channels
@@ -78,9 +83,10 @@ class FlowGuidedDeblurring(nn.Module):
         """Restore the frame at offset 0.
 
         Args:
-            frames: (B, T, 3, H, W), RGB in [0, 1], in the order of ``frame_offsets``; any H and W from 1.
-            keep_rnn_weights: False saves the pass over memory that makes ``rnn_weights`` from their logits (the
-                operator has the tanh inside).
+            frames: (B, T, 3, H, W), RGB in [0, 1], in the order of ``frame_offsets``; any H and W
+                from 1.
+            keep_rnn_weights: False saves the pass over memory that makes ``rnn_weights`` from their
+                logits (the operator has the tanh inside).
 
         Raises:
             ValueError: ``frames`` has another shape.

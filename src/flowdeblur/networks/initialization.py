@@ -1,6 +1,7 @@
 """Initial weights: the paper's, the released code's, and a start near the identity.
 
-Each is a function ``(network, generator) -> None``, so that the weights are a pure function of the seed.
+Each is a function ``(network, generator) -> None``, so that the weights are a pure function of the
+seed.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def released_code(network: FlowGuidedDeblurring, generator: torch.Generator) -> 
 class NearIdentity:
     """Start where the restored frame is the blurry one and the RNNs copy their features.
 
-    d_conv0 passes the frame through and reads its features with small weights; rnnw gives w near 0, where the
-    recurrence can neither ring nor forget. Everything else keeps the variance of its input (He et al.), counting for
-    deconvolutions the k^2 / stride^2 taps that reach an output pixel.
+    d_conv0 passes the frame through and reads its features with small weights; rnnw gives w near 0,
+    where the recurrence can neither ring nor forget. Everything else keeps the variance of its
+    input (He et al.), counting for deconvolutions the k^2 / stride^2 taps that reach an output
+    pixel.
 
     Args:
         rnn_gain: scale of the RNN weights' logits, relative to a variance-keeping layer.
@@ -67,7 +69,9 @@ class NearIdentity:
             if isinstance(layer, nn.ConvTranspose2d):
                 taps //= math.prod(layer.stride)
             fan_in = layer.in_channels * taps
-            nn.init.normal_(layer.weight, 0, self._gain(name) / math.sqrt(fan_in), generator=generator)
+            nn.init.normal_(
+                layer.weight, 0, self._gain(name) / math.sqrt(fan_in), generator=generator
+            )
             _zero(layer.bias)
         with torch.no_grad():
             identity = network.deblurring_subnet.d_conv0.weight[:, :3]

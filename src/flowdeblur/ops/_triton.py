@@ -52,22 +52,22 @@ def _compose_both(a_left, b_left, e_left, k_left, a_right, b_right, e_right, k_r
 
 @triton.jit
 def _walk_forward(
-    f, w, h, f_step, w_step, length, lane,
+    f, w, h, f_step, w_step, steps, lengths,
     STATE: tl.constexpr, TANH: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
     """Walk lines from the pixels at pointers f, w and h, a block of STEPS loads at a time."""
-    state = tl.zeros(lane.shape, STATE)
-    for start in range(0, length, STEPS):
+    state = tl.zeros(lengths.shape, STATE)
+    for start in range(0, steps, STEPS):
         fs = ()
         ws = ()
         for u in tl.static_range(STEPS):
             t = start + u
-            mask = lane & (t < length)
+            mask = t < lengths
             fs = fs + (tl.load(f + t * f_step, mask=mask, other=0.0),)
             ws = ws + (tl.load(w + t * w_step, mask=mask, other=0.0),)
         for u in tl.static_range(STEPS):
             t = start + u
-            mask = lane & (t < length)
+            mask = t < lengths
             f_t = fs[u].to(STATE)
             state = f_t + _activate(ws[u], STATE, TANH) * (state - f_t)
             tl.store(h + t * w_step, state.to(h.dtype.element_ty), mask=mask)
@@ -75,12 +75,12 @@ def _walk_forward(
 
 @triton.jit
 def _walk_backward(
-    f, w, h, g, total, gf, gw, f_step, w_step, length, lane,
+    f, w, h, g, total, gf, gw, f_step, w_step, steps, lengths,
     ADD: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
     """Walk lines from their end; gf takes the gradient of f, added to the total so far if ADD."""
-    carry = tl.zeros(lane.shape, STATE)
-    blocks = tl.cdiv(length, STEPS)
+    carry = tl.zeros(lengths.shape, STATE)
+    blocks = tl.cdiv(steps, STEPS)
     for block in range(blocks):
         start = (blocks - 1 - block) * STEPS
         fs = ()
@@ -89,13 +89,14 @@ def _walk_backward(
         totals = ()
         for u in tl.static_range(STEPS):
             t = start + u
-            mask = lane & (t < length)
+            mask = t < lengths
             fs = fs + (tl.load(f + t * f_step, mask=mask, other=0.0),)
             ws = ws + (tl.load(w + t * w_step, mask=mask, other=0.0),)
             gs = gs + (tl.load(g + t * w_step, mask=mask, other=0.0),)
             if ADD:
                 totals = totals + (tl.load(total + t * f_step, mask=mask, other=0.0),)
-        state = tl.load(h + (start - 1) * w_step, mask=lane & (start > 0), other=0.0).to(STATE)
+        saved = tl.where(start > 0, lengths, 0) > 0
+        state = tl.load(h + (start - 1) * w_step, mask=saved, other=0.0).to(STATE)
         activated = ()
         differences = ()
         for u in tl.static_range(STEPS):
@@ -107,7 +108,7 @@ def _walk_backward(
             differences = differences + (d_t,)
         for u in tl.static_range(STEPS - 1, -1, -1):
             t = start + u
-            mask = lane & (t < length)
+            mask = t < lengths
             w_t = activated[u]
             g_t = gs[u].to(STATE) + carry
             carry = w_t * g_t
@@ -123,7 +124,7 @@ def _walk_backward(
 
 @triton.jit
 def _scan_forward(
-    f, w, h, width, row,
+    f, w, h, width, widths,
     FROM_END: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
     ROWS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
@@ -133,7 +134,7 @@ def _scan_forward(
     blocks = tl.cdiv(width, STEPS)
     for block in range(blocks):
         x = (blocks - 1 - block if FROM_END else block) * STEPS + column
-        mask = row & (x < width)
+        mask = x < widths
         # Beyond the row w = 1 hands the state on, which a scan from the end needs.
         a = tl.where(mask, _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), 1.0)
         f_x = tl.load(f + x, mask=mask, other=0.0).to(STATE)
@@ -145,7 +146,7 @@ def _scan_forward(
 
 @triton.jit
 def _scan_backward(
-    f, w, h, g, total, gf, gw, width, row,
+    f, w, h, g, total, gf, gw, width, widths,
     FROM_END: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
     ROWS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
@@ -163,12 +164,12 @@ def _scan_backward(
             block = blocks - 1 - i
             before = block * STEPS - 1
         x = block * STEPS + column
-        mask = row & (x < width)
+        mask = x < widths
         a = tl.where(mask, _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), 1.0)
         f_x = tl.load(f + x, mask=mask, other=0.0).to(STATE)
         g_x = tl.load(g + x, mask=mask, other=0.0).to(STATE)
         so_far = tl.load(total + x, mask=mask, other=0.0)
-        saved = row & (before >= 0) & (before < width)
+        saved = before < tl.where(before < 0, before, widths)
         h_before = tl.load(h + before, mask=saved, other=0.0).to(STATE)
         _, _, e, k = tl.associative_scan(
             (a, (1 - a) * f_x, zero, one), 1, _compose_both, reverse=FROM_END

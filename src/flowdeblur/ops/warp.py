@@ -1,8 +1,9 @@
 """Backward warping, and the one statement of what a flow means in this project.
 
-A flow is a tensor (B, 2, H, W) in pixels of its own scale, channel 0 = dx (to the right), channel 1 = dy (down),
-**from the current frame to the other frame**: what is seen at (x, y) in the current frame is seen at
-(x + dx, y + dy) in the other one. Sampling the other frame there brings it back onto the current frame.
+A flow is a tensor (B, 2, H, W) in pixels of its own scale, channel 0 = dx (to the right), channel 1
+= dy (down), **from the current frame to the other frame**: what is seen at (x, y) in the current
+frame is seen at (x + dx, y + dy) in the other one. Sampling the other frame there brings it back
+onto the current frame.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ def inside(flow: Tensor) -> Tensor:
         flow: (B, 2, H, W) in pixels.
 
     Returns:
-        (B, 1, H, W) bool, true where 0 <= x + dx < W and 0 <= y + dy < H, the rule of the paper's released code.
+        (B, 1, H, W) bool, true where 0 <= x + dx < W and 0 <= y + dy < H, the rule of the paper's
+        released code.
     """
     x, y = _targets(flow)
     height, width = flow.shape[-2:]
@@ -29,8 +31,9 @@ def inside(flow: Tensor) -> Tensor:
 def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
     """Sample ``image`` bilinearly at (x + dx, y + dy).
 
-    Pixels whose target lies outside the picture (see :func:`inside`) are 0. Between the last column W - 1 and W (or
-    the last row) the missing neighbour is the last one, as in the paper's released code.
+    Pixels whose target lies outside the picture (see :func:`inside`) are 0. Between the last column
+    W - 1 and W (or the last row) the missing neighbour is the last one, as in the paper's released
+    code.
 
     Args:
         image: (B, C, H, W), the frame that the flow leads to.
@@ -49,8 +52,8 @@ def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
         )
     x, y = _targets(flow)
     height, width = flow.shape[-2:]
-    # grid_sample's -1 and 1 are the centres of the first and last pixel (align_corners=True). A line of one pixel has
-    # no extent there: any divisor will do, because the border is clamped.
+    # grid_sample's -1 and 1 are the centres of the first and last pixel (align_corners=True). A
+    # line of one pixel has no extent there: any divisor will do, because the border is clamped.
     grid = torch.stack((2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1), dim=-1)
     sampled = F.grid_sample(
         image, grid.to(image.dtype), mode="bilinear", padding_mode="border", align_corners=True

@@ -21,9 +21,7 @@ class DeblurringTask(Task):
 
     def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
         """Run the whole network."""
-        prediction: Restoration = self.network(
-            batch["frames"], keep_rnn_weights=keep_rnn_weights
-        )
+        prediction: Restoration = self.network(batch["frames"], keep_rnn_weights=keep_rnn_weights)
         return prediction
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
@@ -47,7 +45,10 @@ class DeblurringTask(Task):
         """Also restore from the same frame given several times (the paper's Fig. 6): what the neighbours are worth."""
         prediction = super().test_step(batch, batch_idx)
         if len(self.network.frame_offsets) > 1:
-            same: Batch = {**batch, "frames": self._blurry(batch).unsqueeze(1).expand_as(batch["frames"])}
+            same: Batch = {
+                **batch,
+                "frames": self._blurry(batch).unsqueeze(1).expand_as(batch["frames"]),
+            }
             restored = self.predict(same).restored
             self.log(
                 "test/psnr_same_frame",
@@ -62,7 +63,8 @@ class DeblurringTask(Task):
 
 
 def rnn_weight_statistics(rnn_weights: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """How far the RNN weights reach: towards 1 they carry information far, towards -1 the recurrence rings.
+    """How far the RNN weights reach: towards 1 they carry information far, towards -1 the
+    recurrence rings.
 
     Returns:
         ``rnn_weight_magnitude``, the mean |w|; ``rnn_weight_extreme``, the share of |w| > 0.9;

@@ -17,7 +17,8 @@ from flowdeblur.tasks.task import Task
 
 
 class FlowTask(Task):
-    """Predict the flow between blurry frames, supervised by true flow or by warping, as the objective says.
+    """Predict the flow between blurry frames, supervised by true flow or by warping, as the
+    objective says.
 
     Raises:
         UserError: the network predicts no flow.
@@ -31,8 +32,11 @@ class FlowTask(Task):
     ) -> None:
         super().__init__(network, objective, optimization)
         if not network.flow_offsets:
-            raise UserError("task=flow: this model predicts no flow; choose model=proposed or bidirectional")
-        # What only the restoration reads gets no gradient here, and neither decay nor DDP should wait for one.
+            raise UserError(
+                "task=flow: this model predicts no flow; choose model=proposed or bidirectional"
+            )
+        # What only the restoration reads gets no gradient here, and neither decay nor DDP should
+        # wait for one.
         network.requires_grad_(False)
         assert network.flow_subnet is not None
         network.flow_subnet.requires_grad_(True)

@@ -85,7 +85,9 @@ class Task(L.LightningModule):
             self.log(
                 f"{stage}/{name}",
                 score.mean(),
-                batch_size=len(batch["key"]),  # so that Lightning's mean over batches is one over frames
+                batch_size=len(
+                    batch["key"]
+                ),  # so that Lightning's mean over batches is one over frames
                 prog_bar=stage == "val" and f"val/{name}" == self.score,
                 sync_dist=True,
             )

@@ -19,9 +19,9 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from flowdeblur.errors import UserError
+from flowdeblur.pictures import Picture, picture_size, read_picture, read_profile
 from flowdeblur.video.clip import Frame, VideoFormat, in_words
 from flowdeblur.video.colour import Colour
-from flowdeblur.video.pictures import Picture, picture_size, read_picture, read_profile
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"),

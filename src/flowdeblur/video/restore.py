@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from flowdeblur.data.neighbours import neighbour
 from flowdeblur.errors import Failure
+from flowdeblur.pictures import Picture
 from flowdeblur.video.clip import Frame, in_words
-from flowdeblur.video.pictures import Picture
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ def windows(frames: Iterable[Frame], offsets: Sequence[int]) -> Iterator[Window]
         offsets: of the wanted frames, relative to the current one.
 
     Yields:
-        One window a frame; beyond the ends of the clip :func:`neighbour` chooses.
+        One window a frame; beyond the ends of the clip
+            :func:`~flowdeblur.data.neighbours.neighbour` chooses.
     """
     source = iter(frames)
     reach = max(map(abs, offsets))
@@ -93,18 +95,6 @@ def windows(frames: Iterable[Frame], offsets: Sequence[int]) -> Iterator[Window]
         frames_read = tuple(held[neighbour(index, offset, read)] for offset in offsets)
         yield Window(held[index], frames_read)
         held.pop(index - reach, None)
-
-
-def neighbour(index: int, offset: int, count: int) -> int:
-    """The frame at ``index + offset``, or beyond a clip of ``count`` frames its substitute.
-
-    That is the frame's other neighbour (the last frame is paired with its predecessor), in clips
-    shorter than that the frame nearest to the missing one.
-    """
-    for candidate in (index + offset, index - offset):
-        if 0 <= candidate < count:
-            return candidate
-    return min(max(index + offset, 0), count - 1)
 
 
 @torch.inference_mode()

@@ -21,10 +21,10 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from flowdeblur.errors import UserError
-from flowdeblur.video.atomic import filling, replacing
+from flowdeblur.files import filling, replacing
+from flowdeblur.pictures import Picture, write_picture
 from flowdeblur.video.clip import Frame, Sink, VideoFormat
 from flowdeblur.video.colour import FromRgb
-from flowdeblur.video.pictures import Picture, write_picture
 
 WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 """Containers of H.264 that keep the times of frames."""

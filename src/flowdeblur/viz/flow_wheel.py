@@ -9,11 +9,13 @@ from torch import Tensor
 
 
 def flow_to_rgb(flow: Tensor, max_px: float | None = None) -> Tensor:
-    """Colour a flow: red to the right, then yellow, green and blue clockwise as on the screen; white is no motion.
+    """Colour a flow: red to the right, then yellow, green and blue clockwise as on the screen;
+    white is no motion.
 
     Args:
         flow: (B, 2, H, W) in pixels.
-        max_px: length that is fully saturated; None takes the longest vector of each flow, at least one pixel.
+        max_px: length that is fully saturated; None takes the longest vector of each flow, at least
+            one pixel.
 
     Returns:
         (B, 3, H, W), RGB in [0, 1].

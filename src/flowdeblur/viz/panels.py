@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,13 +18,11 @@ _GAP, _BAND = 4, 16
 _WHITE = 255
 
 
-def restoration_columns(
-    batch: Batch, prediction: Restoration, current: int
-) -> dict[str, Tensor]:
+def restoration_columns(batch: Batch, prediction: Restoration, current: int) -> dict[str, Tensor]:
     """What there is to show of a batch: blurry, restored, sharp, predicted and true flow.
 
-    Both flows, of which the last neighbour's is shown, share one colour scale per sample: the true flow's longest
-    vector.
+    Both flows, of which the last neighbour's is shown, share one colour scale per sample: the true
+    flow's longest vector.
 
     Args:
         batch: B samples.
@@ -48,7 +45,9 @@ def restoration_columns(
     if prediction.flows:
         small = prediction.flows[-1][:, -2:]
         scale = -(-height // 64) * 64 // small.shape[-2]
-        flow = F.interpolate(scale * small, scale_factor=scale, mode="bilinear")[..., :height, :width]
+        flow = F.interpolate(scale * small, scale_factor=scale, mode="bilinear")[
+            ..., :height, :width
+        ]
         columns["predicted flow"] = flow_to_rgb(flow, reach)
     if true_flow is not None:
         columns["true flow"] = flow_to_rgb(true_flow, reach)
@@ -85,15 +84,13 @@ def panel(columns: dict[str, Tensor], rows: int, notes: Sequence[str] = ()) -> n
     return np.asarray(canvas)
 
 
-def save_picture(path: Path, picture: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8 as PNG, beside and renamed."""
-    temporary = path.with_name(f".{path.name}")
-    Image.fromarray(picture).save(temporary, format="png")
-    temporary.replace(path)
-
-
 def _bytes(pictures: Tensor) -> np.ndarray:
     array: np.ndarray = (
-        (pictures.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        (pictures.detach().clamp(0, 1) * 255)
+        .round()
+        .to(torch.uint8)
+        .permute(0, 2, 3, 1)
+        .cpu()
+        .numpy()
     )
     return array

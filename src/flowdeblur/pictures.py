@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from flowdeblur.errors import UserError
-from flowdeblur.video.atomic import replacing
+from flowdeblur.files import replacing
 
 Picture = NDArray[np.uint8 | np.uint16]
 """(H, W, 3), RGB over the whole range of its dtype."""

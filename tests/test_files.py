@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowdeblur.video.atomic import filling, replacing
+from flowdeblur.files import filling, replacing
 
 
 def test_a_file_appears_complete(tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, ImageOps
 from tests.video.clips import cut, number, picture, psnr
 
 from flowdeblur.errors import UserError
-from flowdeblur.video.pictures import (
+from flowdeblur.pictures import (
     SUFFIXES,
     list_pictures,
     picture_size,

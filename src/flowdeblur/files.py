@@ -56,6 +56,23 @@ def filling(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file beside and rename it."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file beside and rename it, once it is safely on the disk.
+
+    Raises:
+        OSError: the disk is full, the folder is read-only, ...; nothing is left behind.
+    """
+    with replacing(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _beside(path: Path) -> Path:
     # The process id lets two runs with the same output end in one of the two, never in a mixture.
     return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
