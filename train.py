@@ -1,4 +1,7 @@
-"""Train a network: ``python train.py model=bidirectional``; ``python train.py --help`` lists what can be set."""
+"""Train a network: ``python train.py model=bidirectional``.
+
+``python train.py --help`` lists what can be set.
+"""
 
 import sys
 

@@ -151,11 +151,9 @@ def test_mistakes_in_a_file_are_told_by_key(change, message):
         OmegaConf.update(config, key, value)
     settings = plain(config)
     section = next(iter(change)).split(".")[0]
+    examine = check if section == "callbacks" else instantiate
     with pytest.raises(UserError, match=message):
-        if section == "callbacks":
-            check(settings["callbacks"], "callbacks")
-        else:
-            instantiate(settings[section], section)
+        examine(settings[section], section)
 
 
 def test_missing_arguments_are_told():

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake of the user's: one line that names the file or key and the remedy. Exit status 2."""
+    """A mistake of the user's, told in one line that names the file or key and the remedy.
+
+    The commands exit with status 2.
+    """
 
 
 class Failure(RuntimeError):
-    """Something that went wrong though the user did nothing wrong: one line of what and where. Exit status 1."""
+    """Something that went wrong though the user did nothing wrong: one line of what and where.
+
+    The commands exit with status 1.
+    """

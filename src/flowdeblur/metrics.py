@@ -29,8 +29,7 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Structural similarity of each frame (Wang et al. 2004), the mean of its three colour
-    channels.
+    """Structural similarity of each frame (Wang et al. 2004), the mean of three colour channels.
 
     Gaussian window of 11 x 11 pixels, sigma 1.5, wherever it lies inside the frame. MATLAB's
     ``ssim`` on an RGB array, which the paper most likely used, has a third window dimension over

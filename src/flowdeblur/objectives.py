@@ -28,8 +28,9 @@ def squared(difference: Tensor) -> Tensor:
 
 
 class Charbonnier:
-    """sqrt(d^2 + epsilon^2), a smooth absolute value (Charbonnier et al. 1994), less a slave of
-    outliers.
+    """sqrt(d^2 + epsilon^2), a smooth absolute value (Charbonnier et al. 1994).
+
+    It is less a slave of outliers than the square.
 
     Args:
         epsilon: where it turns from quadratic to linear, in units of the picture's range.
@@ -44,12 +45,11 @@ class Charbonnier:
 
 
 class Warping:
-    """First term of Eq. 14: the neighbours, warped by the predicted flows, should look like the
-    current frame.
+    """First term of Eq. 14: the warped neighbours should look like the current frame.
 
-    Both frames are brought to a flow's scale by the same antialiased bicubic filter on the
-    half-pixel grid, so that no motion is zero flow. (The released code puts the neighbour on
-    another grid, up to 1.5 px away at 1/4 scale.)
+    The predicted flows warp them. Both frames are brought to a flow's scale by the same antialiased
+    bicubic filter on the half-pixel grid, so that no motion is zero flow. (The released code puts
+    the neighbour on another grid, up to 1.5 px away at 1/4 scale.)
 
     Args:
         weight: of this term; the paper has 1.
@@ -79,7 +79,7 @@ class Warping:
         total = current.new_zeros(current.shape[0])
         for scale, flow in _scales(flows, current):
             current_small = downsample(current, scale)
-            for other, one_flow in zip(others, flow.split(2, dim=1), strict=True):
+            for other, one_flow in zip(others, torch.split(flow, 2, dim=1), strict=True):
                 difference = backward_warp(downsample(other, scale), one_flow) - current_small
                 penalties = self.penalty(difference)
                 if not self.count_outside:
@@ -89,10 +89,10 @@ class Warping:
 
 
 class EndPointError:
-    """Supervision by a known flow: the mean distance, in full-size pixels, of the predicted from
-    the true end points.
+    """Supervision by a known flow: the mean distance of the predicted from the true end points.
 
-    Occluded pixels are left out where the batch says which they are. Every scale counts alike.
+    It is counted in full-size pixels. Occluded pixels are left out where the batch says which they
+    are. Every scale counts alike.
 
     Args:
         weight: of this term.
@@ -187,7 +187,8 @@ class Objective(nn.Module):
             ).mean()
         if not terms:
             raise UserError(
-                "objective: no term applies: this network or these data have no flow; choose another objective"
+                "objective: no term applies: this network or these data have no flow; "
+                "choose another objective"
             )
         if self.sums:
             terms = {name: value * values for name, value in terms.items()}
@@ -197,18 +198,25 @@ class Objective(nn.Module):
 
 def end_points(flow: Tensor, true_flow: Tensor) -> Tensor:
     """Distances of end points: (B, 2 N, H, W) twice -> (B, N, H, W), in the flows' pixels."""
-    return (flow - true_flow).unflatten(1, (-1, 2)).norm(dim=2)
+    distances: Tensor = torch.unflatten(flow - true_flow, 1, (-1, 2)).norm(dim=2)
+    return distances
 
 
 def downsample(image: Tensor, scale: int) -> Tensor:
-    """Shrink (B, C, H, W) by an integer: bicubic, antialiased, half-pixel grid (MATLAB's imresize)."""
+    """Shrink (B, C, H, W) by an integer, like MATLAB's imresize.
+
+    The filter is bicubic and antialiased, on the half-pixel grid.
+    """
     size = (image.shape[-2] // scale, image.shape[-1] // scale)
     cropped = image[..., : size[0] * scale, : size[1] * scale]
     return F.interpolate(cropped, size, mode="bicubic", align_corners=False, antialias=True)
 
 
 def _scales(flows: Sequence[Tensor], full: Tensor) -> list[tuple[int, Tensor]]:
-    """Pair every flow with its scale, cut to the whole cells that the unpadded frame covers; empty scales go."""
+    """Pair every flow with its scale, cut to the whole cells that the unpadded frame covers.
+
+    Scales at which the frame has no whole cell are left out.
+    """
     height, width = full.shape[-2:]
     pairs = []
     for level, flow in enumerate(reversed(flows)):

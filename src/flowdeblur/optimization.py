@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 Groups = list[dict[str, Any]]
 Schedule = Callable[[int, int], float]
-"""Maps the number of finished steps, and of all steps of the run, to a factor of the learning rate."""
+"""Maps the numbers of finished and of all steps of a run to a factor of the learning rate."""
 
 
 class Optimization:

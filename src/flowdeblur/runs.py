@@ -1,11 +1,13 @@
 """The run folder: the identity of a run, and everything it leaves behind.
 
-config.yaml          the resolved configuration
-train.log            what was printed
-checkpoints/         step_<n>.ckpt, to go on from
-metrics.json         scores, history and costs
-pictures/            panels of held-out frames
-weights.safetensors  the trained network, for others
+A run folder holds
+
+    config.yaml          the resolved configuration
+    train.log            what was printed
+    checkpoints/         step_<n>.ckpt, to go on from
+    metrics.json         scores, history and costs
+    pictures/            panels of held-out frames
+    weights.safetensors  the trained network, for others
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 
 SAME_RUN = ("seed", "model", "init", "task", "data", "objective", "optimizer")
-"""Sections that make a run what it is; budget, devices, loggers and callbacks may change when it goes on."""
+"""Sections that make a run what it is.
+
+Budget, devices, loggers and callbacks may change when it goes on.
+"""
 
 
 class RunFolder:
@@ -56,7 +61,8 @@ class RunFolder:
             earlier = yaml.safe_load(self.config.read_text()) or {}
             for key, old, new in _differences(earlier, config):
                 raise UserError(
-                    f"{self.path} holds a run with {key}={old}, not {new}: choose another hydra.run.dir, or delete it"
+                    f"{self.path} holds a run with {key}={old}, not {new}: "
+                    "choose another hydra.run.dir, or delete it"
                 )
         write_text(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 

@@ -53,7 +53,7 @@ def load(path: str | Path) -> FlowGuidedDeblurring:
         raise UserError(
             f"{path}: holds no model configuration; use weights that flowdeblur has written"
         )
-    network = build(json.loads(metadata["config"]), path)
+    network: FlowGuidedDeblurring = build(json.loads(metadata["config"]), path)
     take(network, tensors, path)
     return network.eval()
 
@@ -98,7 +98,8 @@ def take(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, prefix: s
         here, there = _shape(wanted.get(name)), _shape(found.get(name))
         if here != there:
             raise UserError(
-                f"{path}: weights of another architecture: {prefix}{name} is {there} in the file and {here} in the model"
+                f"{path}: weights of another architecture: {prefix}{name} is {there} in the file "
+                f"and {here} in the model"
             )
     module.load_state_dict(found)
 

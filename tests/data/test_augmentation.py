@@ -43,7 +43,7 @@ def rendered_sample(seed: int) -> Sample:
 
 
 def moving_sample(seed: int = 0) -> Sample:
-    """A smooth picture and what it looked like before a smooth motion: sharp(p) = next(p + flow(p))."""
+    """A smooth picture and what it was before a smooth motion: sharp(p) = next(p + flow(p))."""
     return copy.deepcopy(rendered_sample(seed))
 
 

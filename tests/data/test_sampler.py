@@ -33,7 +33,7 @@ def test_a_resumed_stream_is_the_tail(first):
 @pytest.mark.parametrize("world", [2, 4])
 def test_processes_share_the_batches_of_one(world):
     ranks = [stream(batch_size=4 // world, rank=rank, world=world) for rank in range(world)]
-    together = [sum((rank[step] for rank in ranks), []) for step in range(25)]
+    together = [[pair for rank in ranks for pair in rank[step]] for step in range(25)]
     assert together == stream()
 
 

@@ -83,7 +83,8 @@ def test_what_a_run_folder_holds(run, capsys):
     _, folder = run("logger=[csv,tensorboard]")
     present = {each.name for each in folder.iterdir()}
     assert {
-        "config.yaml", "metrics.json", "weights.safetensors", "checkpoints", "pictures", "train.log", "csv", "tensorboard",
+        "config.yaml", "metrics.json", "weights.safetensors", "train.log",
+        "checkpoints", "pictures", "csv", "tensorboard",
     } <= present  # fmt: skip
     scores = metrics_of(folder)["test"]
     assert {"psnr", "psnr_blurry", "psnr_same_frame", "ssim", "ssim_blurry", "epe"} <= scores.keys()
@@ -151,9 +152,8 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(extra, run, tmp_path, cach
         assert process.poll() is None, "ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(
-        np.random.default_rng().uniform(0, 0.3)
-    )  # anywhere in mid-epoch, also while it validates or saves
+    # Anywhere in mid-epoch, also while it validates or saves.
+    time.sleep(np.random.default_rng().uniform(0, 0.3))
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (killed / "weights.safetensors").exists()
@@ -178,9 +178,11 @@ def test_a_truncated_newest_checkpoint_costs_some_steps_only(run, caplog):
 
 def test_start_from_weights(run):
     _, flow = run("task=flow", folder="flow")
-    _, whole = run("init.network=" + str(flow / "weights.safetensors"), "optimizer.optimizer.lr=0", "optimizer.optimizer.weight_decay=0", folder="whole")  # fmt: skip
+    file = flow / "weights.safetensors"
+    still = ["optimizer.optimizer.lr=0", "optimizer.optimizer.weight_decay=0"]
+    _, whole = run(f"init.network={file}", *still, folder="whole")
     assert weights_equal(flow, whole)
-    _, started = run("init.flow=" + str(flow / "weights.safetensors"), "seed=7", "optimizer.optimizer.lr=0", "optimizer.optimizer.weight_decay=0", folder="flow-only")  # fmt: skip
+    _, started = run(f"init.flow={file}", "seed=7", *still, folder="flow-only")
     one, two = (load_file(each / "weights.safetensors") for each in (flow, started))
     same = {key for key in one if torch.equal(one[key], two[key]) and one[key].abs().sum() > 0}
     assert {key for key in one if key.startswith("flow_subnet") and "bias" not in key} <= same

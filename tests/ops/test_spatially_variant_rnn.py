@@ -127,6 +127,11 @@ def test_flips_and_transposes_exchange_directions():
     assert torch.equal(torch.cat([tb, bt, lr, rl], dim=1), states)
 
 
+def test_more_lines_than_one_copy_takes():
+    inputs = make_inputs(1, 1, _cpu._LINES_PER_COPY + 1, 3)
+    assert_matches_oracle(spatially_variant_rnn, *inputs, tanh=False)
+
+
 def test_it_is_linear_in_the_features_and_local_to_a_line():
     features, weights, _ = make_inputs(1, 1, 9, 21, dtype=torch.float64)
     impulse = torch.zeros_like(features)
@@ -208,7 +213,7 @@ def test_repeated_calls_give_the_same_bits():
 
 @pytest.mark.parametrize("tanh", [False, True])
 def test_gradcheck(tanh):
-    features, weights, _ = make_inputs(1, 2, 4, 19, dtype=torch.float64)
+    features, weights, _ = make_inputs(1, 1, 3, 18, dtype=torch.float64)
     inputs = features.requires_grad_(), weights.requires_grad_()
     assert torch.autograd.gradcheck(partial(spatially_variant_rnn, tanh=tanh), inputs)
 

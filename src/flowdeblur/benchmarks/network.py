@@ -66,9 +66,8 @@ def measure(
             network(frames, keep_rnn_weights=False)
 
     has_rnns = any(isinstance(each, coupling.SpatiallyVariantRNN) for each in network.modules())
-    peak = _peak_memory(
-        restore, device
-    )  # of the first run: later ones reuse what the process holds
+    # Of the first run: later ones reuse what the process holds.
+    peak = _peak_memory(restore, device)
     times, copying_times = [], []
     for _ in range(repetitions):
         times.append(_milliseconds(restore, device))
@@ -101,7 +100,8 @@ def to_markdown(rows: list[Row], size: tuple[int, int], device: torch.device) ->
         )
         peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
         lines.append(
-            f"| {row.name} | {row.parameters:,} | {row.gflop:.1f} | {row.milliseconds:.1f} | {ratio} | {peak} |"
+            f"| {row.name} | {row.parameters:,} | {row.gflop:.1f} | {row.milliseconds:.1f} "
+            f"| {ratio} | {peak} |"
         )
     lines += [
         "",

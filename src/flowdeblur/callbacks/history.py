@@ -8,7 +8,10 @@ import lightning as L
 
 
 class History(L.Callback):
-    """Collect the validation scores by step; they travel in the checkpoint, so that a resumed run has them all."""
+    """Collect the validation scores by step.
+
+    They travel in the checkpoint, so that a resumed run has them all.
+    """
 
     def __init__(self) -> None:
         self.scores: dict[int, dict[str, float]] = {}

@@ -10,7 +10,10 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 
 class ProgressBar(TQDMProgressBar):
-    """Batches of the budget, time left and the loss; validation and test, a few seconds each, pass silently."""
+    """Batches of the budget, time left and the loss.
+
+    Validation and test, a few seconds each, pass silently.
+    """
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Lightning's hook: its first "epoch" is the whole run here, begun anywhere."""

@@ -13,8 +13,9 @@ from flowdeblur.errors import UserError
 _EPILOG = """\
 examples:
   flowdeblur benchmark network
-  flowdeblur benchmark network --models proposed bidirectional --size 384 640 --out
-  benchmarks/results/network flowdeblur benchmark operator --help"""
+  flowdeblur benchmark network --models proposed bidirectional --size 384 640 \\
+      --out benchmarks/results/network
+  flowdeblur benchmark operator --help"""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -29,7 +29,10 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
         if group:
             return f"{group}={option}: no such option{nearest(option, error.options or [])}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: not a valid override; write key=value, with quotes around special characters"
+        return (
+            f"{error.override}: not a valid override; "
+            "write key=value, with quotes around special characters"
+        )
     unknown = re.search(r"Could not override '([^']+)'", str(error)) or re.search(
         r"Key '([^']+)' is not in struct", str(error)
     )

@@ -40,9 +40,8 @@ def main(argv: Sequence[str]) -> int:
     # Hydra reads sys.argv, and Lightning starts the processes of DDP from it: both shall see a
     # script and its overrides.
     earlier, sys.argv = sys.argv, [__file__, *argv]
-    os.environ["HYDRA_FULL_ERROR"] = (
-        "1"  # what Hydra raises reaches us, instead of being printed with a traceback
-    )
+    # What Hydra raises shall reach us, instead of being printed with a traceback.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(str(config_dir()), "train", version_base="1.3")(job)()
     except Exception as error:
@@ -60,12 +59,11 @@ def main(argv: Sequence[str]) -> int:
 def _train(config: DictConfig) -> float:
     if HydraConfig.get().mode == RunMode.MULTIRUN and config.trainer.get("devices") not in (1, "1"):
         raise UserError(
-            "trainer.devices: a multirun (-m) trains its jobs in one process and cannot use several devices; "
-            "start one process a job instead"
+            "trainer.devices: a multirun (-m) trains its jobs in one process and cannot use "
+            "several devices; start one process a job instead"
         )
-    from flowdeblur.engine.training import (
-        train,  # torch is imported when there is something to train
-    )
+    # Imported here, so that torch is loaded only when there is something to train.
+    from flowdeblur.engine.training import train
 
     return train(config)
 

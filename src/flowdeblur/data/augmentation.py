@@ -1,9 +1,8 @@
-"""Geometric and colour augmentation: one draw for all frames of a sample, and its flow turns with
-the picture.
+"""Geometric and colour augmentation: one draw for all frames of a sample and for its flow.
 
-A transform is called with a sample and a random generator. Kornia's transforms work on batches of
-pictures; these work on one sample before it is cut out of its full-size frames, and know that a
-flow is a field of vectors.
+A transform is called with a sample and a random generator; the flow turns with the picture.
+Kornia's transforms work on batches of pictures; these work on one sample before it is cut out of
+its full-size frames, and know that a flow is a field of vectors.
 """
 
 from __future__ import annotations
@@ -88,14 +87,17 @@ class TurnedCrop:
 
         result = _map(sample, sample_window)
         if "flow" in result:
-            vectors = result["flow"].unflatten(0, (-1, 2))
+            vectors = torch.unflatten(result["flow"], 0, (-1, 2))
             back = torch.linalg.inv(turn)
             result["flow"] = torch.einsum("ij,njhw->nihw", back, vectors).flatten(0, 1)
         return result
 
 
 class Dihedral:
-    """Mirror and turn by quarters: one of the eight symmetries of the square, four where H and W differ."""
+    """Mirror and turn by quarters.
+
+    One of the eight symmetries of the square is drawn, one of four where H and W differ.
+    """
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Flip left and right, top and bottom, and exchange the axes, each in half of the draws."""
@@ -108,7 +110,8 @@ class Dihedral:
         if transposed and height == width:
             sample = _map(sample, lambda x: x.transpose(-1, -2))
             if "flow" in sample:
-                sample["flow"] = sample["flow"].unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
+                vectors = torch.unflatten(sample["flow"], 0, (-1, 2))
+                sample["flow"] = vectors.flip(1).flatten(0, 1)
         return sample
 
 
@@ -138,7 +141,7 @@ def _mirror(sample: Sample, axis: int) -> Sample:
     result = _map(sample, lambda x: x.flip(axis))
     if "flow" in result:
         component = 0 if axis == -1 else 1
-        flow = result["flow"].unflatten(0, (-1, 2)).clone()
+        flow = torch.unflatten(result["flow"], 0, (-1, 2)).clone()
         flow[:, component] *= -1
         result["flow"] = flow.flatten(0, 1)
     return result
@@ -148,6 +151,6 @@ def _demand(sample: Sample, height: int, width: int) -> None:
     have = tuple(sample["sharp"].shape[-2:])
     if have[0] < height or have[1] < width:
         raise UserError(
-            f"data.patch is {height}x{width} pixels, but {sample['key']} has only {have[0]}x{have[1]}; "
-            "choose a smaller data.patch"
+            f"data.patch is {height}x{width} pixels, but {sample['key']} has only "
+            f"{have[0]}x{have[1]}; choose a smaller data.patch"
         )

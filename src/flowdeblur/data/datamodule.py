@@ -75,7 +75,7 @@ class DataModule(L.LightningDataModule):
         for split in self.sources:
             self.open(split)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Sample]:
         """Lightning's hook: the stream of batches from the trainer's step to its last one."""
         trainer = self.trainer
         assert trainer is not None
@@ -83,8 +83,9 @@ class DataModule(L.LightningDataModule):
         shares = trainer.world_size * accumulated
         if self.batch_size % shares:
             raise UserError(
-                f"data.batch_size={self.batch_size} cannot be shared by {trainer.world_size} processes and "
-                f"trainer.accumulate_grad_batches={accumulated}; choose a multiple of {shares}"
+                f"data.batch_size={self.batch_size} cannot be shared by {trainer.world_size} "
+                f"processes and trainer.accumulate_grad_batches={accumulated}; "
+                f"choose a multiple of {shares}"
             )
         samples = AugmentedSamples(self.open("train"), self.transforms, self.seed)
         stream = BatchStream(
@@ -105,15 +106,15 @@ class DataModule(L.LightningDataModule):
             collate_fn=collate,
         )
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Sample]:
         """Lightning's hook."""
         return self._eval_dataloader("val")
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Sample]:
         """Lightning's hook."""
         return self._eval_dataloader("test")
 
-    def _eval_dataloader(self, split: str) -> DataLoader[Batch]:
+    def _eval_dataloader(self, split: str) -> DataLoader[Sample]:
         return DataLoader(
             PlainSamples(self.open(split)),
             batch_size=self.eval_batch_size,
@@ -173,6 +174,7 @@ def _to_float(pictures: list[Tensor]) -> Tensor:
     sizes = {tuple(each.shape) for each in pictures}
     if len(sizes) > 1:
         raise UserError(
-            f"frames of different sizes in one batch ({', '.join(map(str, sorted(sizes)))}); set data.eval_batch_size=1"
+            f"frames of different sizes in one batch ({', '.join(map(str, sorted(sizes)))}); "
+            "set data.eval_batch_size=1"
         )
     return torch.stack(pictures).float() / 255

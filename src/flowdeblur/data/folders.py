@@ -1,4 +1,7 @@
-"""Clips as folders of pictures: blurry frames in one, their sharp versions of the same names in another."""
+"""Clips as folders of pictures: blurry frames in one, their sharp versions in another.
+
+A blurry frame and its sharp version have the same name.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,9 @@ class FrameFolders:
     every: int = 1
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
-        """Find the clips and compare their names, numbers and sizes; frames are decoded when asked
-        for.
+        """Find the clips and compare their names, numbers and sizes.
+
+        Frames are decoded when they are asked for.
 
         Raises:
             UserError: the root is missing or holds no clips, or blurry and sharp frames do not
@@ -67,8 +71,8 @@ class FrameFolders:
             missing = sorted(set(self.clips) - set(found))
             if missing:
                 raise UserError(
-                    f"{root}: {len(missing)} of {len(self.clips)} clips are missing, {missing[0]} for one; "
-                    f"looked for {self.blurry}"
+                    f"{root}: {len(missing)} of {len(self.clips)} clips are missing, "
+                    f"{missing[0]} for one; looked for {self.blurry}"
                 )
             found = [name for name in found if name in self.clips]
         names = [name for name in found if name not in self.without]
@@ -88,15 +92,16 @@ class FrameFolders:
                 raise UserError(f"{path}: has no sharp frame of this name in {sharp[0].parent}")
         if len(sharp) != len(blurry):
             raise UserError(
-                f"{sharp[0].parent}: holds {len(sharp)} frames, but {blurry[0].parent} holds {len(blurry)}"
+                f"{sharp[0].parent}: holds {len(sharp)} frames, "
+                f"but {blurry[0].parent} holds {len(blurry)}"
             )
         sharp = [pairs[path.stem] for path in blurry]
         size = picture_size(blurry[0])
         for path in (*blurry, *sharp):
             if picture_size(path) != size:
                 raise UserError(
-                    f"{path}: is {'x'.join(map(str, picture_size(path)))} pixels, but the clip began with "
-                    f"{'x'.join(map(str, size))}; frames of a clip must have one size"
+                    f"{path}: is {'x'.join(map(str, picture_size(path)))} pixels, but the clip "
+                    f"began with {'x'.join(map(str, size))}; frames of a clip must have one size"
                 )
         return Clip(name, blurry, sharp)
 

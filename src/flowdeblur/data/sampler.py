@@ -1,4 +1,7 @@
-"""Which samples make up which batch: a pure function of (seed, batch number), so that a resumed run is the run."""
+"""Which samples make up which batch: a pure function of (seed, batch number).
+
+A resumed run therefore is the same run.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,11 @@ EpochIndex = tuple[int, int]
 
 
 class BatchStream(Sampler[list[EpochIndex]]):
-    """One long stream of batches over reshuffled epochs; a batch may begin in one epoch and end in
-    the next.
+    """One long stream of batches over reshuffled epochs.
 
-    Sample number n of the stream belongs to epoch n // size. Batch k of rank r holds the numbers
-    (k * world + r) * batch_size and following, so that W ranks with batches of B / W read together
-    what one process with batches of B reads.
+    A batch may begin in one epoch and end in the next. Sample number n of the stream belongs to
+    epoch n // size. Batch k of rank r holds the numbers (k * world + r) * batch_size and following,
+    so that W ranks with batches of B / W read together what one process with batches of B reads.
 
     Args:
         size: number of samples in the data set.
@@ -55,9 +57,7 @@ class BatchStream(Sampler[list[EpochIndex]]):
             for number in range(start, start + self.batch_size):
                 epoch, position = divmod(number, self.size)
                 if epoch != shuffled:
-                    shuffled, order = (
-                        epoch,
-                        np.random.default_rng([self.seed, epoch]).permutation(self.size),
-                    )
+                    shuffled = epoch
+                    order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
                 pairs.append((epoch, int(order[position])))
             yield pairs

@@ -40,8 +40,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             write_bytes(Path(path), buffer.getvalue())
         except OSError as error:
             raise Failure(
-                f"{path}: cannot write the checkpoint ({error.strerror}); earlier ones are unharmed: "
-                "make room and give the same command again"
+                f"{path}: cannot write the checkpoint ({error.strerror}); earlier ones are "
+                "unharmed: make room and give the same command again"
             ) from None
 
 

@@ -62,11 +62,10 @@ def check_root(settings: Mapping[str, Any]) -> None:
 
 
 def instantiate(node: Any, key: str, **arguments: Any) -> Any:
-    """Build what ``node`` describes, after checking names and types of its arguments against their
-    signatures.
+    """Build what ``node`` describes, once its arguments are known to fit.
 
-    Hydra merges a typing mistake of an experiment file silently; here it meets the constructor that
-    lacks such an argument.
+    Their names and types are checked against the signatures first. Hydra merges a typing mistake of
+    an experiment file silently; here it meets the constructor that lacks such an argument.
 
     Args:
         node: plain values, as :func:`plain` returns them.
@@ -127,11 +126,11 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
             continue
         if name not in named and not open_ended:
             raise UserError(
-                f"{key}.{name}: {path.rpartition('.')[2]} takes no such argument{nearest(name, named)}"
+                f"{key}.{name}: {path.rpartition('.')[2]} takes no such argument"
+                f"{nearest(name, named)}"
             )
-        by_default = (
-            name in parameters and parameters[name].default is value
-        )  # None, where hints are sloppy
+        # A default may contradict its hint: None, where hints are sloppy.
+        by_default = name in parameters and parameters[name].default is value
         if name in hints and not by_default and not _fits(value, hints[name]):
             raise UserError(f"{key}.{name}: expected {_name(hints[name])}, got {value!r}")
     required = {name for name in named if parameters[name].default is inspect.Parameter.empty}
@@ -153,15 +152,16 @@ def _hints(target: Any) -> dict[str, Any]:
     function = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(function)
-    except (
-        NameError,
-        TypeError,
-    ):  # foreign code may annotate with names that exist for type checkers only
+    except (NameError, TypeError):
+        # Foreign code may annotate with names that exist for type checkers only.
         return {}
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-    """Whether a plain value can be meant by an annotation; what describes an object may be anything."""
+    """Whether a plain value can be meant by an annotation.
+
+    What describes an object may be anything.
+    """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(value, Mapping) or annotation is Any:
         return True

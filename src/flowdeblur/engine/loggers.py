@@ -11,8 +11,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 def wandb_logger(
     run_dir: str, project: str, group: str | None = None, tags: Sequence[str] = ()
 ) -> WandbLogger:
-    """Log to the W&B run whose id is the name of the run folder, so that a resumed run stays one
-    run.
+    """Log to the W&B run whose id is the run folder's name, so that a resumed run stays one run.
 
     Args:
         run_dir: the run folder; W&B's own files go there too.
@@ -34,7 +33,10 @@ def wandb_logger(
 
 
 def finish(loggers: Iterable[Logger]) -> None:
-    """Close the W&B run: Lightning leaves that to the end of the process, which a multirun's jobs share."""
+    """Close the W&B run.
+
+    Lightning leaves that to the end of the process, which a multirun's jobs share.
+    """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.finish()

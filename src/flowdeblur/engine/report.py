@@ -24,7 +24,8 @@ def summary(scores: Mapping[str, Mapping[str, float]], folder: RunFolder) -> str
         ]
         if "psnr_same_frame" in test:
             lines.append(
-                f"  restored, no motion    {test['psnr_same_frame']:7.2f}            both frames are the same one"
+                f"  restored, no motion    {test['psnr_same_frame']:7.2f}"
+                "            both frames are the same one"
             )
     if "epe" in test:
         zero = f" (no flow at all: {test['epe_of_zero']:.2f})" if "epe_of_zero" in test else ""

@@ -94,7 +94,10 @@ def train(config: DictConfig) -> float:
 
 
 def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
-    """Build the network and give it its initial weights, a function of the seed and of the files named in ``init``."""
+    """Build the network and give it its initial weights.
+
+    They are a function of the seed and of the files named in ``init``.
+    """
     network: FlowGuidedDeblurring = instantiate(settings["model"], "model")
     init = settings["init"]
     generator = torch.Generator().manual_seed(settings["seed"])
@@ -109,7 +112,10 @@ def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
 
 
 def make_trainer(settings: Mapping[str, Any], own: Sequence[L.Callback]) -> L.Trainer:
-    """Build the trainer with the callbacks and loggers of the configuration, after our ``own`` callbacks."""
+    """Build the trainer with the callbacks and loggers of the configuration.
+
+    Our ``own`` callbacks come before the others.
+    """
     callbacks = [
         instantiate(node, f"callbacks.{name}")
         for name, node in settings["callbacks"].items()

@@ -1,9 +1,8 @@
-"""How features of the deblurring subnet meet what the flow subnet has learnt: the part that Table
-IV exchanges.
+"""How features of the deblurring subnet meet what the flow subnet has learnt.
 
-A coupling takes features (B, C, h, w) and a guide (B, G, h, w) of the same scale and returns
-features of ``expansion`` times as many channels, with the logits of the RNN weights where it has
-some.
+This is what Table IV exchanges. A coupling takes features (B, C, h, w) and a guide (B, G, h, w) of
+the same scale and returns features of ``expansion`` times as many channels, with the logits of the
+RNN weights where it has some.
 """
 
 from __future__ import annotations
@@ -41,7 +40,10 @@ class Coupling(nn.Module):
 
 
 class SpatiallyVariantRNN(Coupling):
-    """The paper's coupling: the guide decides, pixel by pixel, how four RNNs sweep the features (Eq. 13)."""
+    """The paper's coupling (Eq. 13).
+
+    The guide decides, pixel by pixel, how four RNNs sweep the features.
+    """
 
     expansion = 4
 
@@ -56,7 +58,10 @@ class SpatiallyVariantRNN(Coupling):
 
 
 class Concatenation(Coupling):
-    """Table IV, "concat RNN weights": 3 C predicted channels stand beside the features, 4 C in all."""
+    """Table IV, "concat RNN weights".
+
+    3 C predicted channels stand beside the features, 4 C in all.
+    """
 
     expansion = 4
 

@@ -1,4 +1,4 @@
-"""The deblurring subnet: a U-net on the blurry frame with three couplings (lower half of Table I)."""
+"""The deblurring subnet (Table I, lower half): a U-net on the blurry frame with three couplings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DeblurringSubnet(nn.Module):
 
     @staticmethod
     def _expansions(expansion: int) -> tuple[int, int]:
-        """How much wider the stages of encoder and decoder are handed on than their convs made them."""
+        """How much wider encoder and decoder hand on their stages than their convs made them."""
         raise NotImplementedError
 
     def forward(self, frame: Tensor, guides: Guides) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -67,7 +67,7 @@ class DeblurringSubnet(nn.Module):
 
 
 class EncoderCoupled(DeblurringSubnet):
-    """The paper's place: features are coupled in the encoder, before any activation has made them sparse."""
+    """The paper's place: the encoder, before any activation has made the features sparse."""
 
     @staticmethod
     def _expansions(expansion: int) -> tuple[int, int]:
@@ -86,8 +86,7 @@ class EncoderCoupled(DeblurringSubnet):
 
 
 class DecoderCoupled(DeblurringSubnet):
-    """Table IV, "RNNs in decoder": the same three couplings on the decoder's features at 1/8, 1/4
-    and 1/2.
+    """Table IV, "RNNs in decoder": the same couplings on the decoder's features at 1/8, 1/4, 1/2.
 
     The paper does not say where they stand. Here each follows the decoder's conv of its scale with
     the channels that the encoder's RNN of that scale had (96, 48, 24), so that rnnw and every layer

@@ -37,7 +37,7 @@ class FlowSubnet(nn.Module):
         w, uv = width, 2 * flows
         # Channels of cat1, cat2, cat3.
         self.guide_channels = (w + w // 2 + uv, 2 * w + w + uv, 4 * w + 2 * w + uv)
-        cat1, cat2, cat3 = self.guide_channels
+        _, cat2, cat3 = self.guide_channels
         cat4 = 8 * w + 4 * w + uv
         cat5 = 8 * w + 8 * w + uv
 

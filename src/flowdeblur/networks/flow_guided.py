@@ -13,7 +13,7 @@ from flowdeblur.networks.deblurring import DeblurringSubnet
 from flowdeblur.networks.flow import FlowSubnet
 
 STRIDE = 64
-"""The flow subnet halves its input six times, so that sizes inside the network are multiples of 64."""
+"""The flow subnet halves its input six times: sizes inside the network are multiples of 64."""
 
 
 class Restoration(NamedTuple):
@@ -65,7 +65,8 @@ class FlowGuidedDeblurring(nn.Module):
             raise ValueError(f"width must be even and at least 2, got {width}")
         if not set(flow_offsets) <= set(frame_offsets) - {0} or 0 not in frame_offsets:
             raise ValueError(
-                f"frame_offsets must hold 0 and every flow offset, got {frame_offsets} and {flow_offsets}"
+                "frame_offsets must hold 0 and every flow offset, "
+                f"got {frame_offsets} and {flow_offsets}"
             )
         self.frame_offsets, self.flow_offsets = tuple(frame_offsets), tuple(flow_offsets)
         self.padding = padding

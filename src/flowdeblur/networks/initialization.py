@@ -21,7 +21,10 @@ NEGATIVE_SLOPE = 0.1
 
 
 def xavier(network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
-    """Glorot and Bengio's uniform weights and zero biases everywhere, as the paper says of all but the flow subnet."""
+    """Glorot and Bengio's uniform weights and zero biases everywhere.
+
+    The paper says so of all but the flow subnet.
+    """
     for _, layer in layers(network):
         nn.init.xavier_uniform_(layer.weight, generator=generator)
         _zero(layer.bias)

@@ -27,13 +27,14 @@ class _Tiles:
     steps: int  # steps whose loads a walk issues together
 
 
-# An H100 needs 2 MB of loads under way to fill 3 TB/s at a latency of 0.7 us. A forward walk has
-# 4 x lines x bytes x steps under way, f and w of both directions; a backward walk 3 x, as it takes
-# one direction after the other. Registers are those of float32 and bfloat16 on sm_90, none spilled.
-# The rows hold for every architecture and type until somebody measures a difference.
-_FORWARD = _Tiles(warps=2, scan=512, lanes=128, steps=8)  # 56 and 48 registers: over half occupied
+# The rows of the table, with registers a thread on sm_90 for float32 and bfloat16; nothing spills.
+# An H100 needs 2 MB of loads under way to fill 3 TB/s at a latency of 0.7 us. Forward walks have
+# 4 x lines x bytes x steps under way, f and w of both directions; backward walks 3 x lines x bytes
+# x steps, as they take one direction after the other. No row depends on the architecture or the
+# type: nothing was timed that would tell them apart.
+_FORWARD = _Tiles(warps=2, scan=512, lanes=128, steps=8)  # 56 and 48: 36 and 42 of 64 warps
 _FORWARD_FEW_LINES = _Tiles(warps=1, scan=256, lanes=64, steps=16)  # 112 and 80: half the waits
-_BACKWARD = _Tiles(warps=1, scan=256, lanes=64, steps=8)
+_BACKWARD = _Tiles(warps=1, scan=256, lanes=64, steps=8)  # columns 128 and 128, rows 80 and 96
 _FEW_LINE_BYTES = 2 * 2**20 // (4 * _FORWARD.steps)
 
 

@@ -128,15 +128,17 @@ def _scan_forward(
     FROM_END: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
     ROWS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
-    """Scan rows that start at pointers f, w and h (ROWS, 1)."""
+    """Scan rows that start at pointers f, w and h (ROWS, 1).
+
+    Beyond the width, f and w read as 0. That is the first block from the end, where the carry is 0.
+    """
     column = tl.arange(0, STEPS)[None, :]
     carry = tl.zeros([ROWS], STATE)
     blocks = tl.cdiv(width, STEPS)
     for block in range(blocks):
         x = (blocks - 1 - block if FROM_END else block) * STEPS + column
         mask = x < widths
-        # Beyond the row w = 1 hands the state on, which a scan from the end needs.
-        a = tl.where(mask, _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), 1.0)
+        a = _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH)
         f_x = tl.load(f + x, mask=mask, other=0.0).to(STATE)
         a, state = tl.associative_scan((a, (1 - a) * f_x), 1, _compose, reverse=FROM_END)
         state += a * carry[:, None]
@@ -165,7 +167,7 @@ def _scan_backward(
             before = block * STEPS - 1
         x = block * STEPS + column
         mask = x < widths
-        a = tl.where(mask, _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), 1.0)
+        a = _activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH)
         f_x = tl.load(f + x, mask=mask, other=0.0).to(STATE)
         g_x = tl.load(g + x, mask=mask, other=0.0).to(STATE)
         so_far = tl.load(total + x, mask=mask, other=0.0)
@@ -190,40 +192,47 @@ def _scan_backward(
 
 
 @triton.jit
-def _weight_plane(plane, channels):
-    """Return the plane of a (B, 4C, H, W) map that belongs to a plane (b, c) of (B, C, H, W)."""
-    return plane + plane // channels * 3 * channels
+def _plane_of_weights(plane, direction, channels):
+    """Return the plane of a (B, 4C, H, W) map that belongs to one (b, c) of (B, C, H, W)."""
+    return plane + (3 * (plane // channels) + direction) * channels
 
 
 @triton.jit
-def _rows(first, end, channels, height, width, ROWS: tl.constexpr):
+def _rows(first, end, direction, channels, height, width, ROWS: tl.constexpr):
     """Locate ROWS rows of all planes' rows, from the one numbered ``first``.
 
     Returns:
-        Offsets (ROWS, 1) in (B, C, H, W) and in the first direction of (B, 4C, H, W) maps, and
-        which rows lie before ``end``.
+        Offsets (ROWS, 1) in (B, C, H, W) and (B, 4C, H, W) maps, and widths, 0 from row ``end`` on.
     """
     row = first + tl.arange(0, ROWS)[:, None]
     plane = row // height
-    return row * width, (row + (_weight_plane(plane, channels) - plane) * height) * width, row < end
+    skipped = (_plane_of_weights(plane, direction, channels) - plane) * height
+    return row * width, (row + skipped) * width, tl.where(row < end, width, 0)
 
 
 @triton.jit
-def _columns(group, strip, from_end, planes, channels, height, width, LANES, COLUMNS: tl.constexpr):
+def _columns(
+    group, strip, direction, planes, channels, height, width,
+    LANES: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
     """Locate COLUMNS columns of LANES / COLUMNS planes.
 
     Returns:
-        Offsets (LANES,) of the first pixel walked in (B, C, H, W) and in the first direction of
-        (B, 4C, H, W) maps, the step to the next pixel, and which lanes lie inside.
+        Offsets (LANES,) of the first pixel walked in (B, C, H, W) and (B, 4C, H, W) maps, the step
+        to the next one, and lengths, 0 for lanes outside.
     """
     lane = tl.arange(0, LANES)
     plane = group * (LANES // COLUMNS) + lane // COLUMNS
     x = strip * COLUMNS + lane % COLUMNS
+    from_end = direction % 2
     pixels = height * width
     start = from_end * (height - 1) * width + x
-    inside = (x < width) & (plane < planes)
-    step = (1 - 2 * from_end) * width
-    return plane * pixels + start, _weight_plane(plane, channels) * pixels + start, step, inside
+    return (
+        plane * pixels + start,
+        _plane_of_weights(plane, direction, channels) * pixels + start,
+        (1 - 2 * from_end) * width,
+        tl.where((x < width) & (plane < planes), height, 0),
+    )
 
 
 @triton.jit(do_not_specialize=["planes", "channels", "height", "width_units"])
@@ -232,10 +241,9 @@ def forward_contiguous(
     ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr, ROWS: tl.constexpr,
     SCAN: tl.constexpr, LANES: tl.constexpr, COLUMNS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
+    """Compute all four directions of contiguous maps; the first programs of a group scan rows."""
     STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     width = width_units * ALIGN
-    pixels = height * width
-    # Programs that read the same planes of f are neighbours, so that it stays in the L2 cache.
     rows_of_group = LANES // COLUMNS * height
     row_parts = 2 * tl.cdiv(rows_of_group, ROWS)
     parts = row_parts + 2 * tl.cdiv(width, COLUMNS)
@@ -243,26 +251,23 @@ def forward_contiguous(
     part = tl.program_id(0) % parts
     if part < row_parts:
         first = group * rows_of_group + part // 2 * ROWS
-        end = tl.minimum((group + 1) * rows_of_group, planes.to(tl.int64) * height)
-        f_row, w_row, row = _rows(first, end, channels, height, width, ROWS)
+        end = tl.minimum(group * rows_of_group + rows_of_group, planes * height)
+        f_row, w_row, widths = _rows(first, end, part % 2, channels, height, width, ROWS)
         if part % 2 == 0:
             _scan_forward(
-                f + f_row, w + w_row, h + w_row, width, row, False, STATE, TANH, ROWS, SCAN
+                f + f_row, w + w_row, h + w_row, width, widths, False, STATE, TANH, ROWS, SCAN
             )
         else:
-            w_row += channels.to(tl.int64) * pixels
             _scan_forward(
-                f + f_row, w + w_row, h + w_row, width, row, True, STATE, TANH, ROWS, SCAN
+                f + f_row, w + w_row, h + w_row, width, widths, True, STATE, TANH, ROWS, SCAN
             )
     else:
-        from_end = part % 2
         strip = (part - row_parts) // 2
-        f_lane, w_lane, step, lane = _columns(
-            group, strip, from_end, planes, channels, height, width, LANES, COLUMNS
+        f_lane, w_lane, step, heights = _columns(
+            group, strip, 2 + part % 2, planes, channels, height, width, LANES, COLUMNS
         )
-        w_lane += (2 + from_end) * channels.to(tl.int64) * pixels
         _walk_forward(
-            f + f_lane, w + w_lane, h + w_lane, step, step, height, lane, STATE, TANH, STEPS
+            f + f_lane, w + w_lane, h + w_lane, step, step, height, heights, STATE, TANH, STEPS
         )
 
 
@@ -272,19 +277,19 @@ def backward_columns(
     ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr,
     LANES: tl.constexpr, COLUMNS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
+    """Write gw of both directions of contiguous maps' columns, and their sum for gf."""
     STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     width = width_units * ALIGN
     strips = tl.cdiv(width, COLUMNS)
     group = (tl.program_id(0) // strips).to(tl.int64)
     strip = tl.program_id(0) % strips
-    for from_end in tl.static_range(2):
-        own, lines, step, inside = _columns(
-            group, strip, from_end, planes, channels, height, width, LANES, COLUMNS
+    for direction in tl.static_range(2, 4):
+        f_lane, w_lane, step, heights = _columns(
+            group, strip, direction, planes, channels, height, width, LANES, COLUMNS
         )
-        lines += (2 + from_end) * channels.to(tl.int64) * height * width
         _walk_backward(
-            f + own, w + lines, h + lines, g + lines, total + own, total + own, gw + lines,
-            step, step, height, inside, from_end == 1, STATE, TANH, STEPS,
+            f + f_lane, w + w_lane, h + w_lane, g + w_lane, total + f_lane, total + f_lane,
+            gw + w_lane, step, step, height, heights, direction == 3, STATE, TANH, STEPS,
         )  # fmt: skip
         tl.debug_barrier()  # the second direction reads what the first one wrote
 
@@ -295,19 +300,20 @@ def backward_rows(
     ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr,
     ROWS: tl.constexpr, SCAN: tl.constexpr,
 ):  # fmt: skip
+    """Write gw of both directions of contiguous maps' rows, and gf."""
     STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     width = width_units * ALIGN
     first = tl.program_id(0).to(tl.int64) * ROWS
-    own, lines, inside = _rows(first, planes.to(tl.int64) * height, channels, height, width, ROWS)
+    f_row, w_row, widths = _rows(first, planes * height, 0, channels, height, width, ROWS)
     _scan_backward(
-        f + own, w + lines, h + lines, g + lines, total + own, total + own, gw + lines,
-        width, inside, False, STATE, TANH, ROWS, SCAN,
+        f + f_row, w + w_row, h + w_row, g + w_row, total + f_row, total + f_row, gw + w_row,
+        width, widths, False, STATE, TANH, ROWS, SCAN,
     )  # fmt: skip
     tl.debug_barrier()  # the second direction reads what the first one wrote
-    lines += channels.to(tl.int64) * height * width
+    f_row, w_row, widths = _rows(first, planes * height, 1, channels, height, width, ROWS)
     _scan_backward(
-        f + own, w + lines, h + lines, g + lines, total + own, gf + own, gw + lines,
-        width, inside, True, STATE, TANH, ROWS, SCAN,
+        f + f_row, w + w_row, h + w_row, g + w_row, total + f_row, gf + f_row, gw + w_row,
+        width, widths, True, STATE, TANH, ROWS, SCAN,
     )  # fmt: skip
 
 
@@ -320,21 +326,25 @@ def _lines_of_channels(
 
     Returns:
         Offsets (LANES,) of the first pixel walked in (B, C, H, W) and (B, 4C, H, W) maps, the step
-        in pixels, the number of steps, and which lanes lie inside.
+        in pixels, the number of steps, and lengths, 0 for lanes outside.
     """
     along_row = direction < 2
     from_end = direction % 2
     length = tl.where(along_row, width, height)
-    lines = tl.where(along_row, height, width)
-    step = tl.where(along_row, 1, width)
+    step = tl.where(along_row, 1, width).to(tl.int64)
     lane = tl.arange(0, LANES)
     c = channel_block * CHANNELS + lane % CHANNELS
     line = group * (LANES // CHANNELS) + lane // CHANNELS
     pixel = batch * height * width + from_end * (length - 1) * step
     pixel += line * tl.where(along_row, width, 1)
-    inside = (c < channels) & (line < lines)
-    step = (1 - 2 * from_end) * step.to(tl.int64)
-    return pixel * channels + c, (4 * pixel + direction) * channels + c, step, length, inside
+    inside = (c < channels) & (line < tl.where(along_row, height, width))
+    return (
+        pixel * channels + c,
+        (4 * pixel + direction) * channels + c,
+        (1 - 2 * from_end) * step,
+        length,
+        tl.where(inside, length, 0),
+    )
 
 
 @triton.jit(do_not_specialize=["channel_units", "height", "width"])
@@ -343,6 +353,7 @@ def forward_channels_last(
     ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr,
     LANES: tl.constexpr, CHANNELS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
+    """Compute all four directions of channels_last maps."""
     STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     channels = channel_units * ALIGN
     row_parts = 2 * tl.cdiv(height, LANES // CHANNELS)
@@ -351,11 +362,11 @@ def forward_channels_last(
     part = tl.program_id(0) % parts
     group = tl.where(part < row_parts, part, part - row_parts) // 2
     direction = tl.where(part < row_parts, 0, 2) + part % 2
-    own, lines, step, length, inside = _lines_of_channels(
+    f_lane, w_lane, step, length, lengths = _lines_of_channels(
         direction, batch, group, tl.program_id(1), channels, height, width, LANES, CHANNELS
     )
     _walk_forward(
-        f + own, w + lines, h + lines, step * channels, 4 * step * channels, length, inside,
+        f + f_lane, w + w_lane, h + w_lane, step * channels, 4 * step * channels, length, lengths,
         STATE, TANH, STEPS,
     )  # fmt: skip
 
@@ -366,20 +377,21 @@ def backward_channels_last(
     ALONG_ROW: tl.constexpr, ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr,
     LANES: tl.constexpr, CHANNELS: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
+    """Write gw of channels_last maps' columns and their sum for gf, or gw of rows and gf."""
     STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     channels = channel_units * ALIGN
     groups = tl.cdiv(height if ALONG_ROW else width, LANES // CHANNELS)
     batch = (tl.program_id(0) // groups).to(tl.int64)
     group = tl.program_id(0) % groups
     for from_end in tl.static_range(2):
-        own, lines, step, length, inside = _lines_of_channels(
+        f_lane, w_lane, step, length, lengths = _lines_of_channels(
             from_end + (0 if ALONG_ROW else 2), batch, group, tl.program_id(1),
             channels, height, width, LANES, CHANNELS,
         )  # fmt: skip
         _walk_backward(
-            f + own, w + lines, h + lines, g + lines, total + own,
-            (gf if from_end == 1 else total) + own, gw + lines,
-            step * channels, 4 * step * channels, length, inside,
+            f + f_lane, w + w_lane, h + w_lane, g + w_lane, total + f_lane,
+            (gf if from_end == 1 else total) + f_lane, gw + w_lane,
+            step * channels, 4 * step * channels, length, lengths,
             ALONG_ROW or from_end == 1, STATE, TANH, STEPS,
         )  # fmt: skip
         tl.debug_barrier()  # the second direction reads what the first one wrote

@@ -42,8 +42,8 @@ def spatially_variant_rnn(features: Tensor, weights: Tensor, *, tanh: bool = Fal
     Type: states are carried in float32 (float64 for float64 tensors), results have the type of the
     inputs, which must agree. Nothing is cast under autocast.
 
-    Layout: any strides are accepted. Results and gradients are channels_last where ``weights`` is
-    channels_last and not contiguous, else contiguous.
+    Layout: any strides are accepted. Results and gradients are channels_last where ``weights`` is,
+    else contiguous.
 
     Repeated calls give the same bits. Differentiable once; see
     :func:`spatially_variant_rnn_reference` for higher derivatives.
@@ -143,9 +143,8 @@ class _Gradients(torch.autograd.Function):
 
 def _layout(weights: Tensor) -> torch.memory_format:
     """Return the layout of all results: a rule of the arguments alone, so that devices agree."""
-    if weights.is_contiguous() or not weights.is_contiguous(memory_format=torch.channels_last):
-        return torch.contiguous_format
-    return torch.channels_last
+    channels_last = weights.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def _empty_states(features: Tensor, weights: Tensor, tanh: bool) -> Tensor:

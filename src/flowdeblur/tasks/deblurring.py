@@ -25,7 +25,10 @@ class DeblurringTask(Task):
         return prediction
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """PSNR and SSIM of the restored and of the blurry frame; the flow's and the RNN weights' state if known."""
+        """PSNR and SSIM of the restored and of the blurry frame.
+
+        Where they are known, also the flow's end-point error and the state of the RNN weights.
+        """
         sharp, blurry = batch["sharp"], self._blurry(batch)
         scores = {
             "psnr": psnr(prediction.restored, sharp),
@@ -41,8 +44,12 @@ class DeblurringTask(Task):
             scores |= rnn_weight_statistics(prediction.rnn_weights)
         return scores
 
-    def test_step(self, batch: Batch, batch_idx: int) -> Restoration:
-        """Also restore from the same frame given several times (the paper's Fig. 6): what the neighbours are worth."""
+    # Task.validation_step explains the ignore.
+    def test_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
+        """Also restore from the same frame given several times (the paper's Fig. 6).
+
+        The difference is what the neighbours are worth.
+        """
         prediction = super().test_step(batch, batch_idx)
         if len(self.network.frame_offsets) > 1:
             same: Batch = {
@@ -63,8 +70,9 @@ class DeblurringTask(Task):
 
 
 def rnn_weight_statistics(rnn_weights: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """How far the RNN weights reach: towards 1 they carry information far, towards -1 the
-    recurrence rings.
+    """How far the RNN weights reach.
+
+    Towards 1 they carry information far, towards -1 the recurrence rings.
 
     Returns:
         ``rnn_weight_magnitude``, the mean |w|; ``rnn_weight_extreme``, the share of |w| > 0.9;

@@ -17,8 +17,9 @@ from flowdeblur.tasks.task import Task
 
 
 class FlowTask(Task):
-    """Predict the flow between blurry frames, supervised by true flow or by warping, as the
-    objective says.
+    """Predict the flow between blurry frames.
+
+    It is supervised by true flow or by warping, as the objective says.
 
     Raises:
         UserError: the network predicts no flow.
@@ -50,7 +51,7 @@ class FlowTask(Task):
         return Restoration(current, self.network.predict_flows(frames), ())
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """End-point error of the finest flow, and of no flow at all, in pixels, where the flow is known."""
+        """End-point error in pixels of the finest flow, and of no flow at all, if flow is known."""
         if "flow" not in batch:
             return {}
         flow, true_flow, visible = prediction.flows[-1], batch["flow"], batch.get("visible")

@@ -58,21 +58,25 @@ class Task(L.LightningModule):
         total = terms.pop("total")
         if not torch.isfinite(total):
             raise Failure(
-                f"the loss is {total.item()} at step {self.global_step}, samples {', '.join(batch['key'])}: "
-                "training has stopped; lower optimizer.optimizer.lr, or look at these samples"
+                f"the loss is {total.item()} at step {self.global_step}, "
+                f"samples {', '.join(batch['key'])}: training has stopped; "
+                "lower optimizer.optimizer.lr, or look at these samples"
             )
         self.log("train/loss", total, prog_bar=True)
         if len(terms) > 1:
             self.log_dict({f"train/{name}": value for name, value in terms.items()})
         return total
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> Restoration:
+    # Lightning hands whatever a step returns to the callbacks, but declares tensors and mappings
+    # alone; a Restoration is a tuple.
+    def validation_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
         """Lightning's hook; returns the prediction for the callbacks that show pictures."""
         prediction = self.predict(batch, keep_rnn_weights=True)
         self._log_scores("val", batch, prediction)
         return prediction
 
-    def test_step(self, batch: Batch, batch_idx: int) -> Restoration:
+    # As above.
+    def test_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
         """Lightning's hook."""
         prediction = self.predict(batch)
         self._log_scores("test", batch, prediction)
@@ -85,16 +89,17 @@ class Task(L.LightningModule):
             self.log(
                 f"{stage}/{name}",
                 score.mean(),
-                batch_size=len(
-                    batch["key"]
-                ),  # so that Lightning's mean over batches is one over frames
+                # So that Lightning's mean over batches is one over frames.
+                batch_size=len(batch["key"]),
                 prog_bar=stage == "val" and f"val/{name}" == self.score,
                 sync_dist=True,
             )
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Lightning's hook: the gradient's norm before it is clipped."""
-        if self.trainer.global_step % self.trainer.log_every_n_steps == 0:
+        # The trainer's logger connector sets the attribute, which its class does not declare.
+        interval: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self.trainer.global_step % interval == 0:
             gradients = [each.grad for each in self.parameters() if each.grad is not None]
             self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 
 def flow_to_rgb(flow: Tensor, max_px: float | None = None) -> Tensor:
-    """Colour a flow: red to the right, then yellow, green and blue clockwise as on the screen;
-    white is no motion.
+    """Colour a flow; white is no motion.
+
+    Red is to the right, then follow yellow, green and blue clockwise as on the screen.
 
     Args:
         flow: (B, 2, H, W) in pixels.

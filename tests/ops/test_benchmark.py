@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+import torch
+from tests.ops.oracle import make_inputs
+
+from flowdeblur.benchmarks import operator
+from flowdeblur.errors import UserError
+from flowdeblur.ops import spatially_variant_rnn_reference
+
+
+@pytest.mark.parametrize(
+    "line",
+    [operator._step_loop, partial(operator._associative_scan, mode="generic")],
+    ids=["step loop", "associative scan"],
+)
+def test_what_is_compared_computes_the_same(line):
+    features, weights, _ = make_inputs(2, 3, 5, 7, dtype=torch.float64)
+    actual = operator._four_directions(line)(features, weights)
+    torch.testing.assert_close(actual, spatially_variant_rnn_reference(features, weights))
+
+
+def test_a_table_and_the_numbers_behind_it(tmp_path, capsys):
+    out = tmp_path / "results" / "here"
+    arguments = ["--shapes", "1x2x8x16", "--dtypes", "float32", "--repetitions", "3"]
+    assert operator.main([*arguments, "--device", "cpu", "--out", str(out)]) == 0
+    table = out.with_suffix(".md").read_text()
+    assert table in capsys.readouterr().out
+    assert torch.__version__ in table.splitlines()[0]
+    content = json.loads(out.with_suffix(".json").read_text())
+    assert {(row["provider"], row["what"]) for row in content["rows"]} == {
+        (provider, what)
+        for provider in ("flowdeblur", "step loop")
+        for what in ("forward", "backward", "both")
+    }
+    for row in content["rows"]:
+        assert 0 < row["low_us"] <= row["median_us"] <= row["high_us"]
+        elements = {"forward": 9, "backward": 14, "both": 23}[row["what"]] * 2 * 8 * 16
+        assert row["gb_per_s"] == pytest.approx(4 * elements / row["median_us"] / 1e3)
+
+
+@pytest.mark.parametrize("shape", ["1x2x8", "1x2x8x0", "1x2x8xa"])
+def test_a_wrong_shape_is_told(shape):
+    with pytest.raises(UserError, match=f"--shapes {shape}: .*1x24x360x640"):
+        operator.main(["--shapes", shape])
