@@ -13,7 +13,7 @@ from flowdeblur.errors import UserError
 CONF = config_dir()
 FILES = sorted(each.relative_to(CONF).with_suffix("").as_posix() for each in CONF.glob("*/*.yaml"))
 # What some options need before they can be instantiated.
-NEEDS = {"data/dvd": ["data.root=/nowhere"], "data/frames": ["data.root=/nowhere"]}
+NEEDS = {"data/dvd": ["data.root=."], "data/frames": ["data.root=."]}
 
 
 def options(group):

@@ -18,6 +18,7 @@ Layer = nn.Conv2d | nn.ConvTranspose2d
 Initialization = Callable[[FlowGuidedDeblurring, torch.Generator], None]
 
 NEGATIVE_SLOPE = 0.1
+_READ_PICTURES = ("conv1", "d_conv1")
 
 
 def xavier(network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
@@ -54,44 +55,55 @@ class NearIdentity:
     input (He et al.), counting for deconvolutions the k^2 / stride^2 taps that reach an output
     pixel.
 
+    The layers that read pictures get kernels without a mean: what they hand on is contrast, of
+    variance 1, and not brightness, which would drown it. The flow subnet learns several times as
+    fast for it (``docs/recipes.md``).
+
     Args:
         rnn_gain: scale of the RNN weights' logits, relative to a variance-keeping layer.
         residual_gain: the same for what d_conv0 adds to the blurry frame.
         flow_gain: the same for the layers that predict flow, in pixels.
+        contrast_gain: the same for conv1 and d_conv1; the reciprocal of a picture's contrast.
     """
 
     def __init__(
-        self, rnn_gain: float = 0.1, residual_gain: float = 0.1, flow_gain: float = 0.1
+        self,
+        rnn_gain: float = 0.1,
+        residual_gain: float = 0.1,
+        flow_gain: float = 0.1,
+        contrast_gain: float = 5.0,
     ) -> None:
         self.rnn_gain, self.residual_gain, self.flow_gain = rnn_gain, residual_gain, flow_gain
+        self.contrast_gain = contrast_gain
 
     def __call__(self, network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
         """Initialise ``network`` in place."""
         for name, layer in layers(network):
+            leaf = name.rpartition(".")[2]
             taps = math.prod(layer.kernel_size)
             if isinstance(layer, nn.ConvTranspose2d):
                 taps //= math.prod(layer.stride)
-            fan_in = layer.in_channels * taps
-            nn.init.normal_(
-                layer.weight, 0, self._gain(name) / math.sqrt(fan_in), generator=generator
-            )
+            scale = self._gain(leaf) / math.sqrt(layer.in_channels * taps)
+            nn.init.normal_(layer.weight, 0, scale, generator=generator)
             _zero(layer.bias)
+            if leaf in _READ_PICTURES:
+                with torch.no_grad():
+                    layer.weight -= layer.weight.mean(dim=(1, 2, 3), keepdim=True)
         with torch.no_grad():
             identity = network.deblurring_subnet.d_conv0.weight[:, :3]
             identity.zero_()
             identity[range(3), range(3), 2, 2] = 1
 
-    def _gain(self, name: str) -> float:
-        leaf = name.rpartition(".")[2]
+    def _gain(self, leaf: str) -> float:
         if leaf == "rnnw":
             return self.rnn_gain
         if leaf == "d_conv0":
             return self.residual_gain
         if leaf.startswith("flow"):
             return self.flow_gain
-        if leaf.startswith("up") or leaf in {"d_conv1", "d_conv2", "d_conv3"}:
-            return 1.0  # no activation follows
-        return math.sqrt(2 / (1 + NEGATIVE_SLOPE**2))
+        linear = leaf.startswith(("up", "d_conv1", "d_conv2")) or leaf == "d_conv3"
+        gain = 1.0 if linear else math.sqrt(2 / (1 + NEGATIVE_SLOPE**2))
+        return self.contrast_gain * gain if leaf in _READ_PICTURES else gain
 
 
 def layers(network: nn.Module) -> Iterator[tuple[str, Layer]]:
