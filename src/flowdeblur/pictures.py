@@ -84,7 +84,9 @@ def read_picture(path: Path) -> Picture:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Read (H, W) of the upright picture from the file's header, in a fraction of a millisecond.
+    """Read (H, W) of the upright picture from the file's header, without decoding it.
+
+    An orientation that stands behind the pixels of a PNG, which is rare, is not seen.
 
     Raises:
         UserError: the file is missing or not a picture.
@@ -150,15 +152,19 @@ def _load(path: Path) -> tuple[Image.Image, int]:
         if number > 1 and picture.format != "MPO":  # many phones' JPEGs, with one main picture
             raise UserError(f"{path}: holds {number} pictures; save each in a file of its own")
         try:
-            orientation = _orientation(picture)  # Pillow forgets a TIFF's when it loads it
+            # Pillow forgets a TIFF's when it loads it, and knows a PNG's only when it has.
+            orientation = _orientation(picture) if picture.format != "PNG" else 1
             picture.load()
+            if picture.format == "PNG":
+                orientation = _orientation(picture)
         except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
             raise _damaged(path) from None
         return picture, orientation
 
 
 def _orientation(picture: Image.Image) -> int:
-    return int(picture.getexif().get(_ORIENTATION, 1))
+    # Of the base class, because a PNG's own method decodes the picture first.
+    return int(Image.Image.getexif(picture).get(_ORIENTATION, 1))
 
 
 def _damaged(path: Path) -> UserError:

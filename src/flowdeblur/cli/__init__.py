@@ -51,12 +51,15 @@ def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int
     """Run a command; print its expected errors in one line each, without a traceback."""
     try:
         return command(argv)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Failure as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    except (UserError, Failure) as error:
+        print(f"error: {_line(error)}", file=sys.stderr)
+        return 2 if isinstance(error, UserError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _line(error: Exception) -> str:
+    """The message alone: from a worker process an error comes wrapped in that process's traceback."""
+    name = f"{type(error).__module__}.{type(error).__qualname__}: "
+    return str(error).splitlines()[-1].removeprefix(name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
 from flowdeblur.data.sample import Sample
@@ -69,27 +69,29 @@ class TurnedCrop:
         reach_x = (abs(cos) * self.width + abs(sin) * self.height) / 2
         reach_y = (abs(sin) * self.width + abs(cos) * self.height) / 2
         scale = max(scale, 2 * reach_x / width, 2 * reach_y / height)
-        centre_x = width / 2 + where[0] * (width / 2 - reach_x / scale)
-        centre_y = height / 2 + where[1] * (height / 2 - reach_y / scale)
-        # A pixel p of the window, counted from its centre, lies at centre + turn p in the picture.
-        turn = torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float32) / scale
-        x = torch.arange(self.width) + 0.5 - self.width / 2
-        y = torch.arange(self.height) + 0.5 - self.height / 2
-        window = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
-        target = window @ turn.T + torch.tensor([centre_x, centre_y], dtype=torch.float32)
-        grid = 2 * target / torch.tensor([width, height]) - 1
+        centre = torch.tensor(
+            [
+                (width - 1) / 2 + where[0] * (width / 2 - reach_x / scale),
+                (height - 1) / 2 + where[1] * (height / 2 - reach_y / scale),
+            ],
+            dtype=torch.float32,
+        )
+        # What lies at centre + q in the picture comes to the window's middle + turn q.
+        turn = scale * torch.tensor([[cos, sin], [-sin, cos]], dtype=torch.float32)
+        middle = torch.tensor([(self.width - 1) / 2, (self.height - 1) / 2])
+        matrix = torch.cat((turn, (middle - turn @ centre)[:, None]), dim=1)
 
-        def sample_window(image: Tensor) -> Tensor:
+        def cut(image: Tensor) -> Tensor:
             planes = image.reshape(1, -1, height, width).float()
-            cut = F.grid_sample(planes, grid[None], padding_mode="border", align_corners=False)
-            cut = cut.reshape(*image.shape[:-2], self.height, self.width)
-            return cut if image.is_floating_point() else cut.round().to(image.dtype)
+            window = warp_affine(
+                planes, matrix[None], (self.height, self.width), padding_mode="border"
+            ).reshape(*image.shape[:-2], self.height, self.width)
+            return window if image.is_floating_point() else window.round().to(image.dtype)
 
-        result = _map(sample, sample_window)
+        result = _map(sample, cut)
         if "flow" in result:
             vectors = torch.unflatten(result["flow"], 0, (-1, 2))
-            back = torch.linalg.inv(turn)
-            result["flow"] = torch.einsum("ij,njhw->nihw", back, vectors).flatten(0, 1)
+            result["flow"] = torch.einsum("ij,njhw->nihw", turn, vectors).flatten(0, 1)
         return result
 
 

@@ -25,9 +25,9 @@ GAMMA = 2.2
 """Display value = linear light ^ (1 / 2.2), both ways, as in the field's synthesised data sets."""
 
 PHOTOGRAPHS = {
-    "train": ("astronaut", "coffee", "brick", "grass"),
-    "val": ("chelsea", "gravel"),
-    "test": ("rocket", "camera"),
+    "train": ("astronaut", "rocket", "brick", "grass"),
+    "val": ("camera", "gravel"),
+    "test": ("chelsea", "coffee"),
 }
 """Names in :mod:`skimage.data`: in its wheel, and CC0 or in the public domain (docs/scenes.md)."""
 

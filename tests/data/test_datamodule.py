@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from flowdeblur.data import Crop, DataModule
+from flowdeblur.data.datamodule import collate
+from flowdeblur.errors import UserError
+
+
+class Squares:
+    """Samples that tell their index by their colour."""
+
+    def __init__(self, count=10, size=(20, 20)):
+        self.count, self.size = count, size
+
+    def open(self, frame_offsets, flow_offsets):
+        self.offsets = (frame_offsets, flow_offsets)
+        return self
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        if index >= self.count:
+            raise IndexError
+        noise = torch.Generator().manual_seed(index)
+        sharp = torch.randint(0, 256, (3, *self.size), generator=noise, dtype=torch.uint8)
+        return {"frames": sharp[None], "sharp": sharp, "key": f"squares/{index}"}
+
+
+def module(batch_size=4, world=1, rank=0, accumulate=1, step=0, steps=6, **changes):
+    data = DataModule(
+        train=Squares(), val=Squares(3), patch=(16, 16), crop=Crop, batch_size=batch_size, **changes
+    )
+    data.trainer = SimpleNamespace(
+        accumulate_grad_batches=accumulate,
+        world_size=world,
+        global_rank=rank,
+        max_steps=steps,
+        global_step=step,
+    )
+    return data
+
+
+def batches(**settings):
+    return list(module(**settings).train_dataloader())
+
+
+def test_batches_are_float_and_of_the_patch_size():
+    first = batches()[0]
+    assert first["frames"].shape == (4, 1, 3, 16, 16)
+    assert first["sharp"].dtype == torch.float32
+    assert 0 <= first["sharp"].min() < first["sharp"].max() <= 1
+    assert len(batches()) == 6
+
+
+def test_the_sources_learn_what_the_network_reads():
+    data = module()
+    data.serve([-1, 0, 1], [1])
+    assert data.open("val").offsets == ((-1, 0, 1), (1,))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pixels_are_a_function_of_seed_epoch_and_index(workers):
+    for first, second in zip(batches(), batches(workers=workers), strict=True):
+        assert first["key"] == second["key"]
+        assert torch.equal(first["sharp"], second["sharp"])
+    keys = {}
+    for batch in batches(steps=20):
+        for key, pixels in zip(batch["key"], batch["sharp"], strict=True):
+            keys.setdefault(key, []).append(pixels)
+    assert any(not torch.equal(each[0], other) for each in keys.values() for other in each[1:])
+    assert not all(
+        torch.equal(a["sharp"], b["sharp"]) for a, b in zip(batches(), batches(seed=1), strict=True)
+    )
+
+
+def test_a_resumed_stream_has_the_same_pixels():
+    tail = batches(step=4)
+    assert len(tail) == 2
+    for resumed, straight in zip(tail, batches()[4:], strict=True):
+        assert torch.equal(resumed["sharp"], straight["sharp"])
+
+
+def test_processes_and_accumulation_share_the_global_batch():
+    whole = batches(steps=4)
+    ranks = [batches(world=2, rank=rank, accumulate=2, steps=4) for rank in (0, 1)]
+    for step, batch in enumerate(whole):
+        shares = [ranks[rank][2 * step + part] for part in (0, 1) for rank in (0, 1)]
+        assert torch.equal(torch.cat([each["sharp"] for each in shares]), batch["sharp"])
+
+
+def test_a_batch_that_cannot_be_shared():
+    with pytest.raises(UserError, match=r"data.batch_size=4 cannot be shared by 3 processes"):
+        batches(world=3)
+
+
+def test_validation_reads_every_sample_once():
+    keys = [key for batch in module(eval_batch_size=2).val_dataloader() for key in batch["key"]]
+    assert keys == [f"squares/{index}" for index in range(3)]
+
+
+def test_test_data_default_to_the_validation_data():
+    keys = [key for batch in module().test_dataloader() for key in batch["key"]]
+    assert len(keys) == 3
+
+
+def test_sizes_that_differ_are_told():
+    one, other = Squares(1)[0], Squares(1, (20, 24))[0]
+    with pytest.raises(UserError, match=r"different sizes in one batch .*set data.eval_batch_size=1"):
+        collate([one, other])
+
+
+def test_a_missing_root_is_told_by_its_key():
+    with pytest.raises(UserError, match=r"data.root=/nowhere: no such folder"):
+        module(root="/nowhere")
