@@ -34,7 +34,7 @@ check: install ## lint, format and types
 	$(BIN)/mypy
 
 wheel: install ## build a wheel, install it in a fresh environment and try its commands
-	$(BIN)/python tests/try_wheel.py
+	$(BIN)/python -m pytest -m slow tests/test_wheel.py
 
 lock: install ## write what is installed to constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//; s/+cu[0-9]*//' > constraints.txt

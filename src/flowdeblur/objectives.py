@@ -156,6 +156,11 @@ class Objective(nn.Module):
             sums,
         )
 
+    def teaches_flow(self, batch: Batch, flow_offsets: Sequence[int]) -> bool:
+        """Tell whether a term about flow applies."""
+        supervised = self.end_point is not None and "flow" in batch
+        return bool(flow_offsets) and (self.warping is not None or supervised)
+
     def forward(
         self,
         prediction: Restoration,

@@ -22,6 +22,8 @@ class Optimization:
         optimizer: makes the optimiser from parameter groups.
         schedule: factor of the learning rate by step; None keeps it constant.
         groups: sorts the named parameters into groups; None makes one group.
+        flow_first: so many steps at the beginning train the flow subnet alone, which is several
+            times as fast; without a flow to learn they train the whole as well.
     """
 
     def __init__(
@@ -30,8 +32,10 @@ class Optimization:
         optimizer: Callable[[Groups], Optimizer],
         schedule: Schedule | None = None,
         groups: Callable[[nn.Module], Groups] | None = None,
+        flow_first: int = 0,
     ) -> None:
         self._optimizer, self._schedule, self._groups = optimizer, schedule, groups
+        self.flow_first = flow_first
 
     def configure(self, module: nn.Module, total_steps: int) -> tuple[Optimizer, LambdaLR]:
         """Make optimiser and scheduler for the parameters of ``module`` that are to be trained.

@@ -292,3 +292,20 @@ def test_divergence_stops_with_step_and_sample(run, capsys):
     assert "step 1" in message
     assert "scenes-train-" in message
     assert not (folder / "weights.safetensors").exists()
+
+
+def test_flow_first(run):
+    """The first steps change the flow subnet alone, where there is a flow to learn."""
+    budget = ("trainer.max_steps=2", "optimizer.schedule=null")
+    still = ("optimizer.optimizer.lr=0", "optimizer.optimizer.weight_decay=0")
+    _, start = run(*budget, *still, folder="start")
+
+    def changed(*overrides, since=start):
+        _, folder = run(*budget, *overrides, folder=f"after-{len(overrides)}-{overrides[0][-1]}")
+        one, two = (load_file(each / "weights.safetensors") for each in (since, folder))
+        return {key.partition(".")[0] for key in one if not torch.equal(one[key], two[key])}
+
+    assert changed("optimizer.flow_first=2") == {"flow_subnet"}
+    assert changed("optimizer.flow_first=1") == {"flow_subnet", "deblurring_subnet"}
+    no_flow_loss = ("objective.end_point=null", "objective.warping=null")
+    assert changed("optimizer.flow_first=2", *no_flow_loss) == {"flow_subnet", "deblurring_subnet"}

@@ -20,7 +20,15 @@ class DeblurringTask(Task):
     score_mode: ClassVar[str] = "max"
 
     def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
-        """Run the whole network."""
+        """Run the whole network; while flow comes first, the blurry frame stands for the restored."""
+        if (
+            self.training
+            and self.global_step < self._optimization.flow_first
+            and self.objective.teaches_flow(batch, self.network.flow_offsets)
+        ):
+            return Restoration(
+                self._blurry(batch), self.network.predict_flows(batch["frames"]), ()
+            )
         prediction: Restoration = self.network(batch["frames"], keep_rnn_weights=keep_rnn_weights)
         return prediction
 

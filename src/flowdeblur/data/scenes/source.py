@@ -57,7 +57,7 @@ class Scenes:
     count: int
     size: tuple[int, int] = (160, 160)
     seed: int = 0
-    motion_px: float = 12.0
+    motion_px: float = 8.0
     still: float = 0.05
     duty_cycle: tuple[float, float] = (0.6, 1.0)
     noise: tuple[float, float] = (0.0, 0.015)
