@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -35,7 +36,10 @@ def test_a_table_and_the_numbers_behind_it(tmp_path, capsys):
         (provider, what)
         for provider in ("flowdeblur", "step loop")
         for what in ("forward", "backward", "both")
-    }
+    } | {("tanh of the weights, for scale", "forward")}
+    picture = ElementTree.fromstring(out.with_suffix(".svg").read_text())
+    words = [each.text for each in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert "flowdeblur, backward" in words
     for row in content["rows"]:
         assert 0 < row["low_us"] <= row["median_us"] <= row["high_us"]
         elements = {"forward": 9, "backward": 14, "both": 23}[row["what"]] * 2 * 8 * 16
@@ -46,3 +50,8 @@ def test_a_table_and_the_numbers_behind_it(tmp_path, capsys):
 def test_a_wrong_shape_is_told(shape):
     with pytest.raises(UserError, match=f"--shapes {shape}: .*1x24x360x640"):
         operator.main(["--shapes", shape])
+
+
+def test_tuning_needs_a_gpu(tmp_path):
+    with pytest.raises(UserError, match="--tune"):
+        operator.main(["--device", "cpu", "--tune", str(tmp_path / "tiles.json")])

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 import torch
 from tests.ops.oracle import TOLERANCE, assert_matches_oracle, error, make_inputs, oracle
 
 from flowdeblur.ops import spatially_variant_rnn
+from flowdeblur.ops._tiles import Table
 
-pytest.importorskip("triton")
+triton = pytest.importorskip("triton")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -44,6 +46,10 @@ def gpu(test):
 
 
 @pytest.mark.skipif(INTERPRETED, reason="this is the interpreter")
+@pytest.mark.skipif(
+    triton.__version__.startswith("3.6.") and np.lib.NumpyVersion(np.__version__) >= "2.4.0",
+    reason="loops in the interpreter of Triton 3.6 need NumPy below 2.4",
+)
 def test_kernels_in_the_interpreter():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     done = subprocess.run(
@@ -87,7 +93,7 @@ def check(*shape, dtype=torch.float32, layout=torch.contiguous_format, weight=No
     ],
 )
 def test_values_and_gradients(dtype, tanh, layout):
-    check(2, 3, 5, 36, dtype=dtype, tanh=tanh, layout=layout)
+    check(2, 2, 3, 36, dtype=dtype, tanh=tanh, layout=layout)
 
 
 @kernels
@@ -161,8 +167,8 @@ def test_any_number_of_warps(monkeypatch, warps):
     """Scans from the end were miscompiled before (triton issues 4362 and 8412)."""
     from flowdeblur.ops import _cuda
 
-    for name in ("_FORWARD", "_FORWARD_FEW_LINES", "_BACKWARD"):
-        monkeypatch.setattr(_cuda, name, replace(getattr(_cuda, name), warps=warps))
+    tiles = {each.name: replace(getattr(Table(), each.name), warps=warps) for each in fields(Table)}
+    monkeypatch.setattr(_cuda, "table", lambda: Table(**tiles))
     check(2, 24, 65, 300, weight=0.99)
 
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import copy
-import ctypes
-import gc
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from unittest import mock
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-import flowdeblur
-import flowdeblur.ops.flops
+import flowdeblur.ops.flops  # noqa: F401  (registers the operator's formula)
+from flowdeblur.benchmarks.machine import describe, peak_mib
 from flowdeblur.networks import FlowGuidedDeblurring, coupling
 
 
@@ -66,8 +62,7 @@ def measure(
             network(frames, keep_rnn_weights=False)
 
     has_rnns = any(isinstance(each, coupling.SpatiallyVariantRNN) for each in network.modules())
-    # Of the first run: later ones reuse what the process holds.
-    peak = _peak_memory(restore, device)
+    peak = peak_mib(restore, device)
     times, copying_times = [], []
     for _ in range(repetitions):
         times.append(_milliseconds(restore, device))
@@ -110,15 +105,6 @@ def to_markdown(rows: list[Row], size: tuple[int, int], device: torch.device) ->
     return "\n".join(lines) + "\n"
 
 
-def describe(device: torch.device) -> str:
-    """Name the device and the versions."""
-    if device.type == "cuda":
-        where = torch.cuda.get_device_name(device)
-    else:
-        where = f"{_processor()}, {torch.get_num_threads()} threads"
-    return f"{where}; flowdeblur {flowdeblur.__version__}, torch {torch.__version__}"
-
-
 def _copies_of(features: Tensor, weights: Tensor, *, tanh: bool = False) -> Tensor:
     return torch.cat((features,) * 4, dim=1)
 
@@ -145,35 +131,3 @@ def _flop(network: FlowGuidedDeblurring, shape: tuple[int, ...]) -> int:
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         twin(torch.empty(shape, device="meta"), keep_rnn_weights=False)
     return int(counter.get_total_flops())
-
-
-def _peak_memory(function: Callable[[], None], device: torch.device) -> float | None:
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        function()
-        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    try:
-        reset.write_text("5")  # Linux: forget the highest resident size so far
-    except OSError:
-        return None
-    ctypes.CDLL(None).malloc_trim(0)  # give back what the models before it left
-    before = _kilobytes(status, "VmRSS")
-    function()
-    return (_kilobytes(status, "VmHWM") - before) / 2**10
-
-
-def _kilobytes(status: Path, key: str) -> int:
-    fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(fields[key].split()[0])
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

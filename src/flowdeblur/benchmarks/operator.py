@@ -16,11 +16,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flowdeblur.benchmarks.network import describe
+from flowdeblur.benchmarks.machine import describe, peak_mib
+from flowdeblur.benchmarks.plot import bars
+from flowdeblur.benchmarks.tune import tune
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 from flowdeblur.ops import spatially_variant_rnn
 from flowdeblur.ops._reference import DIRECTIONS
+from flowdeblur.ops._tiles import VARIABLE
 
 Operator = Callable[[Tensor, Tensor], Tensor]
 Line = Callable[[Tensor, Tensor, int, bool], Tensor]
@@ -51,6 +54,9 @@ class Row:
         high_us: time above which a fifth lie.
         gb_per_s: bytes that have to move over the median time.
         percent_of_copy: bandwidth over that of a copy of the weights, measured in the same turns.
+        host_us: median time until the call returns; on a GPU, the time to launch it.
+        peak_mib: memory that a pass takes at its highest, inputs not counted; None where it cannot
+            be told.
     """
 
     shape: tuple[int, ...]
@@ -62,6 +68,8 @@ class Row:
     high_us: float
     gb_per_s: float
     percent_of_copy: float
+    host_us: float
+    peak_mib: float | None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -76,11 +84,21 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--channels-last", action="store_true", help="lay all tensors out NHWC")
     parser.add_argument("--repetitions", type=int, metavar="N", help="default: 5, on a GPU 50")
     parser.add_argument("--device", choices=SHAPES, help="default: a GPU if there is one")
-    parser.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
+    parser.add_argument("--out", type=Path, help="write OUT.md, OUT.json and OUT.svg")
+    parser.add_argument(
+        "--tune", type=Path, metavar="FILE",
+        help="on a GPU: time the candidates of tiles and write the fastest to FILE",
+    )  # fmt: skip
     arguments = parser.parse_args(argv)
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: PyTorch finds no GPU here; leave the option out")
+    if arguments.tune is not None:
+        if device.type != "cuda":
+            raise UserError("--tune: the CPU has no tiles to tune; leave the option out")
+        write_text(arguments.tune, tune(seconds_on_gpu, describe(device)))
+        print(f"export {VARIABLE}={arguments.tune}")
+        return 0
     shapes = [_shape(text) for text in arguments.shapes or ()] or SHAPES[device.type]
     repetitions = arguments.repetitions or REPETITIONS[device.type]
     layout = torch.channels_last if arguments.channels_last else torch.contiguous_format
@@ -97,6 +115,7 @@ def main(argv: Sequence[str]) -> int:
         write_text(arguments.out.with_suffix(".md"), table)
         content = {"measured": header, "rows": [asdict(row) for row in rows]}
         write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+        write_text(arguments.out.with_suffix(".svg"), _plot(header, rows))
     return 0
 
 
@@ -116,23 +135,28 @@ def measure(
     g = make(maps).contiguous(memory_format=layout)
     target = torch.empty_like(g)
     runs: dict[tuple[str, str], Callable[[], object]] = {
-        ("copy", "forward"): lambda: target.copy_(g)
+        ("copy", "forward"): lambda: target.copy_(g),
+        ("tanh of the weights, for scale", "forward"): lambda: torch.tanh(w.detach()),
     }
     for name, operator, differentiable in _providers(device):
         runs[name, "forward"] = partial(_forward, operator, f, w)
         if differentiable:
             runs[name, "backward"] = partial(_backward, operator(f, w), f, w, g)
             runs[name, "both"] = partial(_both, operator, f, w, g)
+    peaks = {key: peak_mib(run, device) for key, run in runs.items()}
     times = _take_turns(runs, device, repetitions)
-    copied = 2 * g.nbytes / statistics.median(times.pop(("copy", "forward")))
+    copies = times.pop(("copy", "forward"))
+    copied = 2 * g.nbytes / statistics.median(on_device for on_device, _ in copies)
     rows = []
-    for (name, what), seconds in times.items():
+    for (name, what), both_times in times.items():
+        seconds, host = (list(each) for each in zip(*both_times, strict=True))
         median, low, high = (_quantile(seconds, q) for q in (0.5, 0.2, 0.8))
         bandwidth = PASSES[what] * f.nbytes / median
         rows.append(
             Row(
                 shape, dtype, name, what, median * 1e6, low * 1e6, high * 1e6,
                 bandwidth / 1e9, 100 * bandwidth / copied,
+                statistics.median(host) * 1e6, peaks[name, what],
             )
         )  # fmt: skip
     return rows
@@ -143,17 +167,23 @@ def to_markdown(header: str, rows: Iterable[Row]) -> str:
     lines = [
         header,
         "",
-        "| features | type | provider | pass | median us | 20 % | 80 % | GB/s | % of copy |",
-        "|---|---|---|---|---:|---:|---:|---:|---:|",
+        "| features | type | provider | pass | median us | 20 % | 80 % | host us | GB/s "
+        "| % of copy | peak MiB |",
+        "|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
         f"| {'x'.join(map(str, row.shape))} | {row.dtype} | {row.provider} | {row.what} "
-        f"| {row.median_us:.0f} | {row.low_us:.0f} | {row.high_us:.0f} "
-        f"| {row.gb_per_s:.1f} | {row.percent_of_copy:.0f} |"
+        f"| {row.median_us:.0f} | {row.low_us:.0f} | {row.high_us:.0f} | {row.host_us:.0f} "
+        f"| {row.gb_per_s:.1f} | {row.percent_of_copy:.0f} "
+        f"| {'' if row.peak_mib is None else f'{row.peak_mib:.0f}'} |"
         for row in rows
     ]
     counted = ", ".join(f"{name} {units}" for name, units in PASSES.items())
-    lines += ["", f"GB/s: bytes that have to move (BCHW elements: {counted}) over the median time."]
+    lines += [
+        "",
+        f"GB/s: bytes that have to move (BCHW elements: {counted}) over the median time. "
+        "Host: until the call returns. Peak: beside the inputs; backward from saved tensors.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -230,36 +260,39 @@ def _both(operator: Operator, f: Tensor, w: Tensor, g: Tensor) -> tuple[Tensor, 
 
 def _take_turns(
     runs: dict[tuple[str, str], Callable[[], object]], device: torch.device, repetitions: int
-) -> dict[tuple[str, str], list[float]]:
-    """Return seconds of every repetition, after one that is not counted."""
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
+) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """Return seconds of every repetition, on the device and on the host, after one not counted."""
+    times: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in runs}
     for turn in range(repetitions + 1):
         for key, run in runs.items():
-            seconds = _cuda_seconds(run) if device.type == "cuda" else _seconds(run)
+            seconds = seconds_on_gpu(run) if device.type == "cuda" else _seconds(run)
             if turn:
                 times[key].append(seconds)
     return times
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def _seconds(run: Callable[[], object]) -> tuple[float, float]:
     start = time.perf_counter()
     run()
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    return seconds, seconds
 
 
-def _cuda_seconds(run: Callable[[], object]) -> float:
-    """Time on the device, from a cold level-2 cache: many sizes would fit in it."""
+def seconds_on_gpu(run: Callable[[], object]) -> tuple[float, float]:
+    """Time on the device, from a cold level-2 cache (many sizes would fit in it), and to launch."""
     torch.empty(2**28, dtype=torch.uint8, device="cuda").zero_()
     start, end = (
         torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         for _ in range(2)
     )
     start.record()
+    called = time.perf_counter()
     run()
+    returned = time.perf_counter()
     end.record()
     end.synchronize()
     milliseconds: float = start.elapsed_time(end)
-    return milliseconds / 1e3
+    return milliseconds / 1e3, returned - called
 
 
 def _quantile(seconds: list[float], q: float) -> float:
@@ -271,6 +304,17 @@ def _header(device: torch.device, repetitions: int, layout: torch.memory_format)
     maps = "channels_last maps" if layout == torch.channels_last else "contiguous maps"
     where = describe(device)
     return f"Spatially variant RNN, {maps}, {repetitions} repetitions. {where}{triton}."
+
+
+def _plot(header: str, rows: Sequence[Row]) -> str:
+    groups: dict[str, list[tuple[str, float, str]]] = {}
+    for row in rows:
+        if row.what != "both":
+            title = f"{'x'.join(map(str, row.shape))} {row.dtype}"
+            label = f"{row.provider}, {row.what}"
+            told = f"{row.percent_of_copy:.0f} %, {row.median_us:.0f} us"
+            groups.setdefault(title, []).append((label, row.percent_of_copy, told))
+    return bars(f"Bandwidth in percent of a copy's. {header}", groups, full=100)
 
 
 def _shape(text: str) -> tuple[int, ...]:

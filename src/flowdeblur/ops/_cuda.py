@@ -1,13 +1,11 @@
 """Launches of the Triton kernels: how maps are cut into programs, and in which order they run.
 
-No timing picks a launch: it follows from shapes and types alone, so that the same call gives the
-same bits on every run. ``docs/operator.md`` holds traffic, registers and reasons.
+``docs/operator.md`` holds traffic, registers and reasons.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,34 +13,13 @@ from torch import Tensor
 
 from flowdeblur.ops import _triton
 from flowdeblur.ops._reference import state_dtype
-
-
-@dataclass(frozen=True)
-class _Tiles:
-    """How a launch cuts maps into programs."""
-
-    warps: int
-    scan: int  # elements of the rows that a program scans at a time
-    lanes: int  # columns, or channels of lines, that a program walks abreast
-    steps: int  # steps whose loads a walk issues together
-
-
-# The rows of the table, with registers a thread on sm_90 for float32 and bfloat16; nothing spills.
-# An H100 needs 2 MB of loads under way to fill 3 TB/s at a latency of 0.7 us. Forward walks have
-# 4 x lines x bytes x steps under way, f and w of both directions; backward walks 3 x lines x bytes
-# x steps, as they take one direction after the other. No row depends on the architecture or the
-# type: nothing was timed that would tell them apart.
-_FORWARD = _Tiles(warps=2, scan=512, lanes=128, steps=8)  # 56 and 48: 36 and 42 of 64 warps
-_FORWARD_FEW_LINES = _Tiles(warps=1, scan=256, lanes=64, steps=16)  # 112 and 80: half the waits
-_BACKWARD = _Tiles(warps=1, scan=256, lanes=64, steps=8)  # columns 128 and 128, rows 80 and 96
-_FEW_LINE_BYTES = 2 * 2**20 // (4 * _FORWARD.steps)
+from flowdeblur.ops._tiles import Tiles, table
 
 
 def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
     """Write the four directions' states of (B, C, H, W) features into ``out`` (B, 4C, H, W)."""
     batch, channels, height, width = features.shape
-    line_bytes = batch * channels * min(height, width) * features.itemsize
-    tiles = _FORWARD_FEW_LINES if line_bytes < _FEW_LINE_BYTES else _FORWARD
+    tiles = table().for_forward(batch * channels * min(height, width) * features.itemsize)
     options = _options(features, tanh, tiles)
     tensors = (*_like(out, features, weights), out)
     with torch.cuda.device_of(out):  # type: ignore[no-untyped-call]
@@ -77,7 +54,8 @@ def backward(
 ) -> None:
     """Write the gradients into ``grad_features`` and ``grad_weights``: columns first, then rows."""
     batch, channels, height, width = features.shape
-    options = _options(features, tanh, _BACKWARD)
+    tiles = table().backward
+    options = _options(features, tanh, tiles)
     # The sum over directions stays in the type of the states until its last addition.
     total = grad_features
     if features.dtype != state_dtype(features.dtype):
@@ -86,7 +64,7 @@ def backward(
     with torch.cuda.device_of(grad_weights):  # type: ignore[no-untyped-call]
         if grad_weights.is_contiguous():
             align = _alignment(width, features)
-            rows, columns = _row_tiles(width, align, _BACKWARD), _column_tiles(width, _BACKWARD)
+            rows, columns = _row_tiles(width, align, tiles), _column_tiles(width, tiles)
             sizes = (batch * channels, channels, height, width // align)
             groups = _cdiv(batch * channels, columns["LANES"] // columns["COLUMNS"])
             _triton.backward_columns[(groups * _cdiv(width, columns["COLUMNS"]),)](
@@ -97,7 +75,7 @@ def backward(
             )
         else:
             align = _alignment(channels, features)
-            lines = _channel_tiles(channels, _BACKWARD)
+            lines = _channel_tiles(channels, tiles)
             for along_row, result in ((False, total), (True, grad_features)):
                 groups = _cdiv(height if along_row else width, lines["LANES"] // lines["CHANNELS"])
                 grid = (batch * groups, _cdiv(channels, lines["CHANNELS"]))
@@ -107,7 +85,7 @@ def backward(
                 )  # fmt: skip
 
 
-def _options(features: Tensor, tanh: bool, tiles: _Tiles) -> dict[str, Any]:
+def _options(features: Tensor, tanh: bool, tiles: Tiles) -> dict[str, Any]:
     """Return what every launch is told. FP fusion is asked for: Triton 3.10 stops to imply it."""
     return {
         "DOUBLE": features.dtype == torch.float64,
@@ -132,18 +110,18 @@ def _alignment(side: int, features: Tensor) -> int:
     return math.gcd(side, 16 // features.itemsize)
 
 
-def _row_tiles(width: int, align: int, tiles: _Tiles) -> dict[str, int]:
+def _row_tiles(width: int, align: int, tiles: Tiles) -> dict[str, int]:
     """Cut rows to one warp's widest load: wider, a row and its scan would spread over warps."""
     scan = min(32 * align, _power_of_two(width))
     return {"ROWS": tiles.scan // scan, "SCAN": scan}
 
 
-def _column_tiles(width: int, tiles: _Tiles) -> dict[str, int]:
+def _column_tiles(width: int, tiles: Tiles) -> dict[str, int]:
     columns = min(tiles.lanes, _power_of_two(width))
     return {"LANES": tiles.lanes, "COLUMNS": columns, "STEPS": tiles.steps}
 
 
-def _channel_tiles(channels: int, tiles: _Tiles) -> dict[str, int]:
+def _channel_tiles(channels: int, tiles: Tiles) -> dict[str, int]:
     abreast = min(tiles.lanes, _power_of_two(channels))
     return {"LANES": tiles.lanes, "CHANNELS": abreast, "STEPS": tiles.steps}
 

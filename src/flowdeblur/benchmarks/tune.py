@@ -1,0 +1,90 @@
+"""Timing the candidates of the operator's tiles on the GPU at hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from unittest import mock
+
+import torch
+from tqdm import tqdm
+
+from flowdeblur.ops import _tiles, spatially_variant_rnn
+from flowdeblur.ops._tiles import Table, Tiles
+
+Clock = Callable[[Callable[[], object]], tuple[float, float]]
+Pass = tuple[tuple[int, int, int, int], torch.dtype]
+
+_CANDIDATES = [
+    Tiles(warps, scan, lanes, steps)
+    for warps, scan, lanes, steps in itertools.product((1, 2, 4), (256, 512), (64, 128), (8, 16))
+]
+_DTYPES = (torch.float32, torch.bfloat16)
+# What each row of the table is for: (B, C, H, W) of features.
+_SHAPES = {
+    "forward": [(20, 24, 128, 128), (10, 24, 128, 128), (20, 48, 64, 64)],
+    "forward_few_lines": [(1, 24, 360, 640), (1, 48, 180, 320), (1, 96, 90, 160)],
+    "backward": [(20, 24, 128, 128), (20, 48, 64, 64), (1, 24, 360, 640)],
+}
+
+
+def tune(clock: Clock, measured_on: str, *, repetitions: int = 20, device: str = "cuda") -> str:
+    """Choose tiles for every kind of launch by the time that they take.
+
+    Args:
+        clock: runs a function and returns the seconds that it took, and those of its launch.
+        measured_on: device and versions, for the file.
+        repetitions: of every candidate and size; their median counts.
+        device: where the maps lie.
+
+    Returns:
+        The text of a file for ``FLOWDEBLUR_OPERATOR_TILES``.
+    """
+    table = Table()
+    for kind, shapes in _SHAPES.items():
+        passes = [
+            _make_pass(shape, dtype, device, gradient=kind == "backward")
+            for shape in shapes
+            for dtype in _DTYPES
+        ]
+        candidates = [replace(table, **{kind: tiles}) for tiles in _CANDIDATES]
+        score = partial(_score, passes=passes, clock=clock, repetitions=repetitions)
+        table = min(tqdm(candidates, kind, disable=None), key=score)
+    return _tiles.dump(table, measured_on)
+
+
+def _score(
+    table: Table, passes: list[Callable[[], object]], clock: Clock, repetitions: int
+) -> float:
+    """Return the mean of the logarithms of the medians: every size counts alike."""
+    with mock.patch.object(_cuda(), "table", return_value=table):
+        logs = []
+        for run in passes:
+            run()  # compiles
+            seconds = [clock(run)[0] for _ in range(repetitions)]
+            logs.append(math.log(statistics.median(seconds)))
+        return statistics.fmean(logs)
+
+
+def _make_pass(
+    shape: tuple[int, int, int, int], dtype: torch.dtype, device: str, *, gradient: bool
+) -> Callable[[], object]:
+    batch, channels, *size = shape
+    maps = (batch, 4 * channels, *size)
+    f = torch.randn(shape, device=device, dtype=dtype).requires_grad_(gradient)
+    logits = torch.randn(maps, device=device, dtype=dtype).requires_grad_(gradient)
+    if not gradient:
+        return partial(spatially_variant_rnn, f, logits, tanh=True)
+    states = spatially_variant_rnn(f, logits, tanh=True)
+    cotangents = torch.randn_like(states)
+    return partial(torch.autograd.grad, states, (f, logits), cotangents, retain_graph=True)
+
+
+def _cuda() -> object:
+    from flowdeblur.ops import _cuda  # imports Triton
+
+    return _cuda

@@ -1,0 +1,96 @@
+"""How the Triton kernels cut maps into programs: a table, or the file of a tuned one.
+
+Nothing is timed here: a launch follows from shapes and types alone, so that the same call gives the
+same bits on every run. Who has another GPU may time the candidates once
+(``flowdeblur benchmark operator --tune FILE``) and name the file in ``FLOWDEBLUR_OPERATOR_TILES``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "FLOWDEBLUR_OPERATOR_TILES"
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a launch cuts maps into programs; all are powers of two.
+
+    Attributes:
+        warps: warps a program.
+        scan: elements of the rows that a program scans at a time.
+        lanes: columns, or channels of lines, that a program walks abreast.
+        steps: steps whose loads a walk issues together.
+    """
+
+    warps: int
+    scan: int
+    lanes: int
+    steps: int
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int) or value < 1 or value & (value - 1):
+                raise ValueError(f"{name} must be a power of two, not {value!r}")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Tiles of every kind of launch.
+
+    The defaults have, as registers a thread on sm_90 for float32 and bfloat16: forward 56 and 48,
+    so that 36 and 42 of a multiprocessor's 64 warps fit; forward of few lines 112 and 80, for half
+    the waits; backward 128 and 128 in columns, 80 and 96 in rows. Nothing spills. No row depends on
+    the architecture or the type: nothing was timed that would tell them apart.
+
+    Attributes:
+        forward: maps with many lines.
+        forward_few_lines: maps whose lines are too few to fill the memory bus with 8 steps.
+        backward: all maps.
+    """
+
+    forward: Tiles = Tiles(warps=2, scan=512, lanes=128, steps=8)
+    forward_few_lines: Tiles = Tiles(warps=1, scan=256, lanes=64, steps=16)
+    backward: Tiles = Tiles(warps=1, scan=256, lanes=64, steps=8)
+
+    def for_forward(self, line_bytes: int) -> Tiles:
+        """Choose by the bytes of one step of all lines.
+
+        An H100 needs 2 MB of loads under way to fill 3 TB/s at a latency of 0.7 us. A forward walk
+        has 4 x lines x bytes x steps of them: f and w in both directions.
+        """
+        few = 4 * line_bytes * self.forward.steps < 2 * 2**20
+        return self.forward_few_lines if few else self.forward
+
+
+def dump(table: Table, measured_on: str) -> str:
+    """Write a table as the text of a file that :func:`load` reads."""
+    return json.dumps({"measured_on": measured_on, **asdict(table)}, indent=1) + "\n"
+
+
+def load(path: str) -> Table:
+    """Read a table.
+
+    Raises:
+        ValueError: the file is missing or holds something else.
+    """
+    try:
+        content: dict[str, Any] = json.loads(Path(path).expanduser().read_text("utf-8"))
+        return Table(**{each.name: Tiles(**content[each.name]) for each in fields(Table)})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{VARIABLE}={path}: {error}; make the file with "
+            f"`flowdeblur benchmark operator --tune {path}`, or unset the variable"
+        ) from None
+
+
+@cache
+def table() -> Table:
+    """Return the table of this process: a tuned one where the variable names its file."""
+    path = os.environ.get(VARIABLE)
+    return load(path) if path else Table()
