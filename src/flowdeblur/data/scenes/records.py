@@ -89,6 +89,11 @@ class SceneSequence:
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def keys(self) -> list[str]:
+        """A scene is a clip with one sample, frame 0."""
+        return [self._key(index) for index in range(len(self))]
+
     def __getitem__(self, index: int) -> Sample:
         """Return scene ``index``, 0 <= index < len.
 
@@ -104,10 +109,13 @@ class SceneSequence:
         sample = Sample(
             frames=torch.from_numpy(record["frames"][self._frames]),
             sharp=torch.from_numpy(record["sharp"].copy()),
-            key=f"{self._name}-{index:05d}/0",
+            key=self._key(index),
         )
         if self._flows:
             flow = record["flow"][self._flows].astype(np.float32)
             sample["flow"] = torch.from_numpy(flow).flatten(0, 1)
             sample["visible"] = torch.from_numpy(record["visible"][self._flows])
         return sample
+
+    def _key(self, index: int) -> str:
+        return f"{self._name}-{index:05d}/0"

@@ -78,6 +78,7 @@ def draw_scene(
     size: tuple[int, int],
     motion_px: float,
     still: float,
+    tripod: float,
     duty_cycle: tuple[float, float],
     noise: tuple[float, float],
     objects: tuple[int, int],
@@ -85,14 +86,14 @@ def draw_scene(
     """Draw a scene; the arguments are those of :class:`~flowdeblur.data.scenes.source.Scenes`.
 
     The scene has a pace of 0.55 to 1 times ``motion_px``. The camera moves at 0.6 to 1 times the
-    pace, but one in ten stands on a tripod, and each object moves against the world at 0 to 0.8
-    times the pace, so that some are sharper than what is behind them.
+    pace unless it stands on a tripod, and each object moves against the world at 0 to 0.8 times the
+    pace, so that some are sharper than what is behind them.
     """
     height, width = size
     pace_px = motion_px * random.uniform(0.3, 1) ** 0.5
     if random.random() < still:
         pace_px *= STANDSTILL
-    camera_px = 0.0 if random.random() < 0.1 else pace_px * random.uniform(0.6, 1)
+    camera_px = 0.0 if random.random() < tripod else pace_px * random.uniform(0.6, 1)
     camera = draw_motion(random, camera_px, float(np.hypot(height, width)) / 2)
     margin_px = int(np.ceil(2 * motion_px))
     texels = (TEXELS * (height + margin_px), TEXELS * (width + margin_px))

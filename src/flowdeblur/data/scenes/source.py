@@ -42,6 +42,7 @@ class Scenes:
         motion_px: largest speed of the camera's picture, pixels a frame interval. Objects move
             against it by up to 0.8 times as much.
         still: share of the scenes that all but stand still, in [0, 1].
+        tripod: share of the scenes whose camera stands still, in [0, 1].
         duty_cycle: (least, most) exposure / frame interval, in [0, 1]; 0 is no blur, 1 an open
             shutter.
         noise: (least, most) standard deviation of the noise at white, as a share of white in linear
@@ -59,6 +60,7 @@ class Scenes:
     seed: int = 0
     motion_px: float = 8.0
     still: float = 0.05
+    tripod: float = 0.1
     duty_cycle: tuple[float, float] = (0.6, 1.0)
     noise: tuple[float, float] = (0.0, 0.015)
     objects: tuple[int, int] = (2, 5)
@@ -71,6 +73,7 @@ class Scenes:
         _require(self.seed >= 0, "seed", self.seed, "at least 0")
         _require(self.motion_px >= 0, "motion_px", self.motion_px, "at least 0")
         _require(0 <= self.still <= 1, "still", self.still, "in [0, 1]")
+        _require(0 <= self.tripod <= 1, "tripod", self.tripod, "in [0, 1]")
         for name, most in (("duty_cycle", 1.0), ("noise", 1.0), ("objects", float("inf"))):
             low, high = getattr(self, name)
             _require(0 <= low <= high <= most, name, (low, high), f"ascending in [0, {most:g}]")
@@ -111,6 +114,7 @@ class Scenes:
             size=self.size,
             motion_px=self.motion_px,
             still=self.still,
+            tripod=self.tripod,
             duty_cycle=self.duty_cycle,
             noise=self.noise,
             objects=self.objects,

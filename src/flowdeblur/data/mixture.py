@@ -1,0 +1,82 @@
+"""Several sources as one, each with its share of the samples."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from flowdeblur.data.sample import Sample, SampleSequence, Source
+from flowdeblur.errors import UserError
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Sources mixed by shares.
+
+    An epoch is as long as it takes to see every sample of every source; where a source is smaller
+    than its share of that, its samples come several times, each time augmented anew.
+
+    Attributes:
+        sources: by a name of one's choice.
+        shares: of the samples, by the same names; they need not add up to 1.
+
+    Raises:
+        UserError: the names differ, or a share is not above 0.
+    """
+
+    sources: dict[str, Source]
+    shares: dict[str, float]
+
+    def __post_init__(self) -> None:
+        if not self.sources or self.sources.keys() != self.shares.keys():
+            raise UserError(
+                f"mixture: sources {sorted(self.sources)} and shares {sorted(self.shares)} must "
+                "have the same names"
+            )
+        for name, share in self.shares.items():
+            if not share > 0:
+                raise UserError(f"mixture: shares.{name}={share} must be above 0; or remove it")
+
+    def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> MixedSequence:
+        """Open all sources; see :class:`~flowdeblur.data.sample.Source`."""
+        opened = {
+            name: source.open(frame_offsets, flow_offsets) for name, source in self.sources.items()
+        }
+        return MixedSequence([(opened[name], share) for name, share in self.shares.items()])
+
+
+class MixedSequence:
+    """Samples of several sequences, one after the other; whoever trains shuffles them.
+
+    Args:
+        parts: sequences and their shares.
+    """
+
+    def __init__(self, parts: Sequence[tuple[SampleSequence, float]]) -> None:
+        self._parts = [samples for samples, _ in parts]
+        total = sum(share for _, share in parts)
+        length = max(len(samples) * total / share for samples, share in parts)
+        counts = [math.ceil(length * share / total - 1e-9) for _, share in parts]
+        self._starts = [0, *accumulate(counts)]
+
+    @property
+    def keys(self) -> list[str]:
+        """The samples' keys, part by part."""
+        keys = []
+        for samples, start, stop in zip(self._parts, self._starts, self._starts[1:], strict=False):
+            own = samples.keys
+            keys += [own[k % len(own)] for k in range(stop - start)]
+        return keys
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        part = bisect_right(self._starts, index) - 1
+        samples = self._parts[part]
+        return samples[(index - self._starts[part]) % len(samples)]
