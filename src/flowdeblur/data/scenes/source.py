@@ -62,7 +62,7 @@ class Scenes:
     still: float = 0.05
     tripod: float = 0.1
     duty_cycle: tuple[float, float] = (0.6, 1.0)
-    noise: tuple[float, float] = (0.0, 0.015)
+    noise: tuple[float, float] = (0.0, 0.005)
     objects: tuple[int, int] = (2, 5)
     cache: str | None = "~/.cache/flowdeblur/scenes"
 

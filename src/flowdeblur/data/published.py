@@ -1,0 +1,48 @@
+"""What the authors of a data set say is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+Size = tuple[int, int]
+"""(rows, columns)."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One split of a data set as its authors published it.
+
+    Attributes:
+        clips: number of clips; for single pictures, of pictures.
+        frames: number of pairs.
+        archive: the file that holds them.
+        home: page where that is to be had.
+        lengths: frames of each clip by its name; None where the names were not published.
+        size: rows and columns of a frame, where all have the same but for being upright.
+    """
+
+    clips: int
+    frames: int
+    archive: str
+    home: str
+    lengths: Mapping[str, int] | None = None
+    size: Size | None = None
+
+    @classmethod
+    def by_name(cls, lengths: Mapping[str, int], archive: str, home: str, size: Size) -> Published:
+        """All clips are known by name."""
+        return cls(len(lengths), sum(lengths.values()), archive, home, lengths, size)
+
+    def among(self, clips: Collection[str] | None, without: Collection[str]) -> Published | None:
+        """Of a selection of the clips; None where their names are not known."""
+        if clips is None and not without:
+            return self
+        if self.lengths is None:
+            return None
+        kept = {
+            name: length
+            for name, length in self.lengths.items()
+            if name not in without and (clips is None or name in clips)
+        }
+        return replace(self, clips=len(kept), frames=sum(kept.values()), lengths=kept)
