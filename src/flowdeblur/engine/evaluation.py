@@ -1,0 +1,226 @@
+"""One evaluation: from a configuration to scores under each protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from omegaconf import DictConfig
+
+import flowdeblur
+from flowdeblur import weights
+from flowdeblur.data import DataModule
+from flowdeblur.data.sample import Source
+from flowdeblur.engine.configuration import check_values, instantiate, plain
+from flowdeblur.errors import UserError
+from flowdeblur.evaluation.motion import MotionBins
+from flowdeblur.evaluation.protocol import Protocol
+from flowdeblur.evaluation.report import FrameWriter, frames_csv, motion_table, table
+from flowdeblur.evaluation.restorers import (
+    FromFolder,
+    FromNetwork,
+    Restorer,
+    SameFrame,
+    Unrestored,
+)
+from flowdeblur.evaluation.scoring import Evaluation, choose, score
+from flowdeblur.files import filling, write_text
+from flowdeblur.networks import FlowGuidedDeblurring
+
+
+@dataclass(frozen=True)
+class Request:
+    """The values at the root of ``conf/evaluate.yaml``.
+
+    Attributes:
+        weights: a weights file, a run folder, or a name.
+        predictions: a folder of restored frames, instead of weights.
+        split: which of the data to score.
+        same_frame: whether the current frame is also given as all frames.
+        motion_bins: edges, pixels.
+        save_frames: whether the restored frames are written.
+        device: where to compute; None takes the GPU if there is one.
+        seed: of the data, where they have one.
+        run_dir: where the results go.
+    """
+
+    weights: str | None
+    predictions: str | None
+    split: Literal["train", "val", "test"]
+    same_frame: bool
+    motion_bins: Sequence[float]
+    save_frames: bool
+    device: str | None
+    seed: int
+    run_dir: str
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """What is scored.
+
+    Attributes:
+        methods: by name.
+        facts: where it comes from, for ``metrics.json``.
+        frame_offsets: the frames that it reads.
+        flow_offsets: the neighbours that it predicts flow to, or that true flow is wanted to.
+    """
+
+    methods: dict[str, Restorer]
+    facts: dict[str, Any]
+    frame_offsets: tuple[int, ...] = (0,)
+    flow_offsets: tuple[int, ...] = (1,)
+
+
+def evaluate(config: DictConfig) -> str:
+    """Score weights or predictions, and write ``metrics.json`` and ``frames.csv``.
+
+    Args:
+        config: composed from ``conf/evaluate.yaml``.
+
+    Returns:
+        Tables of the scores.
+
+    Raises:
+        UserError: the configuration or a file it names is wrong.
+        Failure: a network's output is not finite, memory does not suffice, ...
+    """
+    settings = plain(config)
+    groups = {name: settings.pop(name, None) for name in ("data", "protocols", "model")}
+    check_values(settings, Request)
+    request = Request(**settings)
+    folder = Path(request.run_dir)
+    if (folder / "metrics.json").exists():
+        raise UserError(f"{folder}: holds a metrics.json already; choose another hydra.run.dir")
+    motion = MotionBins(request.motion_bins)
+    protocols: dict[str, Protocol] = {
+        name: instantiate(node, f"protocols.{name}") for name, node in groups["protocols"].items()
+    }
+    device = _device(request.device)
+    restoring = _restoring(request, groups["model"], device)
+
+    data: DataModule = instantiate(groups["data"], "data")
+    source = every_frame(data.sources[request.split])
+    samples = source.open(restoring.frame_offsets, restoring.flow_offsets)
+    chosen = {name: choose(name, each, samples.keys) for name, each in protocols.items()}
+    for method in restoring.methods.values():
+        if isinstance(method, FromFolder):
+            method.require(sorted({key for each in chosen.values() for key in each.keys}))
+
+    start = time.perf_counter()
+    with ExitStack() as stack:
+        observe = None
+        if request.save_frames:
+            observe = FrameWriter(stack.enter_context(filling(folder / "frames")))
+        evaluation = score(
+            samples,
+            restoring.methods,
+            chosen,
+            motion,
+            device=device,
+            workers=data.workers,
+            observe=observe,
+        )
+    summaries = {name: evaluation.summary(name) for name in chosen}
+    metrics = {
+        "flowdeblur": flowdeblur.__version__,
+        **restoring.facts,
+        "split": request.split,
+        "data": groups["data"].get(request.split) or groups["data"]["val"],
+        "device": f"{device}, torch {torch.__version__}",
+        "seconds": time.perf_counter() - start,
+        "protocols": {
+            name: {**summary, "settings": groups["protocols"][name]}
+            for name, summary in summaries.items()
+        },
+        "motion": _motion(evaluation),
+    }
+    write_text(folder / "frames.csv", frames_csv(evaluation))
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+    return _tables(evaluation, summaries, folder)
+
+
+def every_frame(source: Source) -> Source:
+    """Undo a source's own choice of frames, which is the protocols' business here."""
+    every = {"last_frame": True, "first": 0, "every": 1}
+    changes: Any = {name: value for name, value in every.items() if hasattr(source, name)}
+    # What can choose frames is a dataclass of clips.
+    whole: Source = replace(source, **changes) if changes else source  # type: ignore[type-var]
+    return whole
+
+
+def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
+    if (request.weights is None) == (request.predictions is None):
+        raise UserError(
+            "weights: name a weights file or a run folder to restore with, or else "
+            "predictions=DIR, a folder of restored frames (one of the two)"
+        )
+    blurry: dict[str, Restorer] = {"blurry": Unrestored(0)}
+    if request.predictions is not None:
+        if request.same_frame or request.save_frames:
+            key = "same_frame" if request.same_frame else "save_frames"
+            raise UserError(f"{key}: needs a network; leave it out with predictions=DIR")
+        root = Path(request.predictions).expanduser()
+        return Restoring({**blurry, "restored": FromFolder(root)}, {"predictions": str(root)})
+    assert request.weights is not None
+    path = weights.locate(request.weights)
+    network = _network(path, model).to(device).eval()
+    current = network.frame_offsets.index(0)
+    methods: dict[str, Restorer] = {
+        "blurry": Unrestored(current),
+        "restored": FromNetwork(network),
+    }
+    if request.same_frame:
+        if len(network.frame_offsets) == 1:
+            raise UserError(f"same_frame: the network of {path} reads a single frame anyway")
+        methods["same_frame"] = SameFrame(methods["restored"], current)
+    facts = {
+        "weights": str(path),
+        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "parameters": sum(each.numel() for each in network.parameters()),
+    }
+    # Where the network predicts no flow, the data may still know it.
+    return Restoring(methods, facts, network.frame_offsets, network.flow_offsets or (1,))
+
+
+def _network(path: Path, model: Any) -> FlowGuidedDeblurring:
+    """Rebuild the network as the file says, or as ``model`` does if it is set."""
+    if model is None:
+        return weights.load(path)
+    network: FlowGuidedDeblurring = instantiate(model, "model")
+    weights.take(network, weights.read(path)[0], path)
+    return network
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"device={name}: {reason}; use cpu, or leave it out") from None
+    return device
+
+
+def _motion(evaluation: Evaluation) -> dict[str, Any] | None:
+    if evaluation.flow is None:
+        return None
+    return {"flow": evaluation.flow, "bins": evaluation.motion.summary()}
+
+
+def _tables(
+    evaluation: Evaluation, summaries: Mapping[str, Mapping[str, Any]], folder: Path
+) -> str:
+    counts = {name: each.protocol.count for name, each in evaluation.chosen.items()}
+    parts = [table(summaries, counts)]
+    if evaluation.flow is not None:
+        parts.append(motion_table(evaluation.motion.summary(), evaluation.flow))
+    parts.append(f"metrics  {folder / 'metrics.json'}\nframes   {folder / 'frames.csv'}")
+    return "\n\n".join(parts)

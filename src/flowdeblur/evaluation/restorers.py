@@ -1,0 +1,150 @@
+"""What is scored: the blurry frame itself, a network's output, or frames of another program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flowdeblur.data.sample import Sample
+from flowdeblur.errors import UserError
+from flowdeblur.metrics import full_size
+from flowdeblur.networks.inference import infer
+from flowdeblur.pictures import SUFFIXES, read_picture
+
+
+class Prediction(NamedTuple):
+    """A restored frame.
+
+    Attributes:
+        restored: (3, H, W), RGB in [0, 1] or somewhat beyond.
+        flow: (2 N, H, W) in pixels, as far as the restorer predicts flow.
+    """
+
+    restored: Tensor
+    flow: Tensor | None = None
+
+
+Restorer = Callable[[Sample], Prediction]
+
+
+@dataclass(frozen=True)
+class Unrestored:
+    """The blurry frame as it is.
+
+    Attributes:
+        current: position of the frame to restore among the sample's frames.
+    """
+
+    current: int
+
+    def __call__(self, sample: Sample) -> Prediction:
+        """Take the current frame."""
+        return Prediction(sample["frames"][self.current].float() / 255)
+
+
+@dataclass(frozen=True)
+class FromNetwork:
+    """What a network makes of a sample's frames.
+
+    Attributes:
+        network: in evaluation mode, on the sample's device.
+    """
+
+    network: nn.Module
+
+    def __call__(self, sample: Sample) -> Prediction:
+        """Restore.
+
+        Raises:
+            Failure: the output is not finite, or the device's memory does not suffice.
+        """
+        output = infer(self.network, sample["frames"][None].float() / 255)
+        restored = output.restored[0]
+        if not output.flows:
+            return Prediction(restored)
+        return Prediction(restored, full_size(output.flows[-1], *restored.shape[-2:])[0])
+
+
+@dataclass(frozen=True)
+class SameFrame:
+    """What a restorer makes of the current frame given as all frames (Fig. 6 of the paper).
+
+    Without motion between its frames a network should see none, and the difference to its usual
+    output is what the neighbours are worth.
+
+    Attributes:
+        restorer: gets the frames.
+        current: position of the current frame.
+    """
+
+    restorer: Restorer
+    current: int
+
+    def __call__(self, sample: Sample) -> Prediction:
+        """Restore."""
+        frames = sample["frames"]
+        return self.restorer({**sample, "frames": frames[self.current].expand_as(frames)})
+
+
+@dataclass(frozen=True)
+class FromFolder:
+    """Frames that another program has restored, ``<root>/<clip>/<frame>.<any picture suffix>``.
+
+    Attributes:
+        root: the folder.
+    """
+
+    root: Path
+
+    def __call__(self, sample: Sample) -> Prediction:
+        """Read the frame.
+
+        Raises:
+            UserError: it is missing, damaged, or of another size than the sharp frame.
+        """
+        self.require([sample["key"]])
+        path = self._paths[sample["key"]]
+        picture = read_picture(path)
+        height, width = sample["sharp"].shape[-2:]
+        if picture.shape[:2] != (height, width):
+            raise UserError(
+                f"{path}: is {picture.shape[1]}x{picture.shape[0]} pixels, but the sharp frame "
+                f"is {width}x{height}; frames are compared at full size"
+            )
+        frame = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)
+        return Prediction(frame.to(sample["sharp"].device) / np.iinfo(picture.dtype).max)
+
+    def require(self, keys: Sequence[str]) -> None:
+        """See that all frames are there.
+
+        Raises:
+            UserError: some are missing; names the first.
+        """
+        missing = [key for key in keys if key not in self._paths]
+        if missing:
+            there = f", such as {next(iter(self._paths))}" if self._paths else ""
+            raise UserError(
+                f"{self.root}: {len(missing)} of {len(keys)} frames are missing, {missing[0]} for "
+                f"one; it holds {len(self._paths)} frames as <clip>/<frame>.png{there}"
+            )
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        if not self.root.is_dir():
+            raise UserError(f"{self.root}: no such folder; name the folder of the restored clips")
+        paths: dict[str, Path] = {}
+        for path in sorted(self.root.rglob("*")):
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+                continue
+            key = path.relative_to(self.root).with_suffix("").as_posix()
+            if key in paths:
+                raise UserError(f"{path}: {paths[key].name} is the same frame; remove one of them")
+            paths[key] = path
+        return paths

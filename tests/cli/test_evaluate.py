@@ -1,0 +1,325 @@
+"""Whole evaluations, of a tiny network and of frames in folders."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from skimage.metrics import peak_signal_noise_ratio
+from tests.composition import compose_config, make_model
+
+from flowdeblur import weights
+from flowdeblur.cli import main
+from flowdeblur.engine.configuration import plain
+from flowdeblur.pictures import read_picture, write_picture
+
+CLIPS = {"a": (4, (48, 72)), "b": (3, (64, 40))}
+
+
+def picture(seed, size):
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (size[0] // 8, size[1] // 8, 3))
+    return coarse.repeat(8, 0).repeat(8, 1).astype(np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for clip, (count, size) in CLIPS.items():
+        for frame in range(count):
+            sharp = picture(100 * (clip == "b") + frame, size)
+            blurry = (sharp.astype(int) + np.roll(sharp, 3, axis=1)) // 2
+            for kind, image in (("blurry", blurry.astype(np.uint8)), ("sharp", sharp)):
+                path = tmp_path / "data" / "val" / clip / kind / f"{frame:05d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_picture(path, image)
+    return tmp_path / "data"
+
+
+def make_weights(path, name="proposed", width=2):
+    network = make_model(name, width=width)
+    weights.save(
+        path, network, plain(compose_config(f"model={name}", f"model.width={width}"))["model"]
+    )
+    return path
+
+
+@pytest.fixture
+def evaluate(root, tmp_path, capsys):
+    def run(*overrides, folder="out"):
+        out = tmp_path / folder
+        status = main(
+            ["evaluate", "data=frames", f"data.root={root}", "data.workers=0", "device=cpu",
+             f"hydra.run.dir={out}", *overrides]
+        )  # fmt: skip
+        printed = capsys.readouterr()
+        return status, out, printed.out, printed.err
+
+    return run
+
+
+def metrics_of(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def psnr_of(restored, sharp):
+    return peak_signal_noise_ratio(read_picture(sharp), read_picture(restored))
+
+
+def test_weights_are_scored_under_several_protocols(evaluate, root, tmp_path):
+    path = make_weights(tmp_path / "weights.safetensors")
+    status, out, printed, _ = evaluate(
+        f"weights={path}", "protocols=[all_frames,paper,vrt]", "same_frame=true", "save_frames=true"
+    )
+    assert status == 0
+    metrics = metrics_of(out)
+    assert metrics["weights_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert metrics["split"] == "test"
+    assert metrics["data"]["blurry"] == "val/*/blurry"
+    keys = [f"{clip}/{frame:05d}" for clip, (count, _) in CLIPS.items() for frame in range(count)]
+    scored = metrics["protocols"]
+    assert {name: each["frames"] for name, each in scored.items()} == {
+        "all_frames": 7,
+        "paper": 5,
+        "vrt": 7,
+    }
+    digest = hashlib.sha256("\n".join(keys).encode()).hexdigest()
+    assert scored["all_frames"]["frames_sha256"] == scored["vrt"]["frames_sha256"] == digest
+    assert scored["paper"]["settings"]["frames"]["last"] == 1
+
+    # The saved frames are those that were scored.
+    sharps = [root / "val" / f"{key.replace('/', '/sharp/')}.png" for key in keys]
+    paths = {
+        "blurry": [root / "val" / f"{key.replace('/', '/blurry/')}.png" for key in keys],
+        "restored": [out / "frames" / f"{key}.png" for key in keys],
+    }
+    for method in paths:
+        each = [psnr_of(path, sharp) for path, sharp in zip(paths[method], sharps, strict=True)]
+        assert scored["all_frames"]["scores"][method]["psnr"] == pytest.approx(
+            np.mean(each), abs=1e-4
+        )
+        clips = [np.mean(each[:4]), np.mean(each[4:])]
+        assert scored["vrt"]["scores"][method]["psnr"] == pytest.approx(np.mean(clips), abs=1e-4)
+        assert scored["vrt"]["clips"]["b"][method]["psnr"] == pytest.approx(clips[1], abs=1e-4)
+        without_last = [
+            score for key, score in zip(keys, each, strict=True) if key not in (keys[3], keys[6])
+        ]
+        assert scored["paper"]["scores"][method]["psnr"] == pytest.approx(
+            np.mean(without_last), abs=1e-4
+        )
+    assert set(scored["vrt"]["scores"]) == {"blurry", "restored", "same_frame"}
+
+    # What is printed is what is written.
+    for method in ("blurry", "restored", "same_frame"):
+        assert f"{scored['paper']['scores'][method]['psnr']:.2f}" in printed
+    assert "paper: these are not its test set's 990 frames" in printed
+    assert "vrt:" not in printed
+    rows = list(csv.DictReader((out / "frames.csv").open()))
+    assert len(rows) == (7 + 5 + 7) * 3
+    wanted = ("vrt", "restored", "b")
+    vrt = [
+        float(row["psnr_y"])
+        for row in rows
+        if (row["protocol"], row["method"], row["clip"]) == wanted
+    ]
+    assert np.mean(vrt) == pytest.approx(
+        scored["vrt"]["clips"]["b"]["restored"]["psnr_y"], abs=1e-4
+    )
+    assert not any(row["psnr_y"] for row in rows if row["protocol"] == "paper")
+
+    # Bins cover all pixels of all frames that were restored.
+    bins = metrics["motion"]["bins"]
+    assert metrics["motion"]["flow"] == "predicted"
+    assert sum(each["share"] for each in bins) == pytest.approx(1)
+    assert "motion, px (predicted flow)" in printed
+
+
+def test_saved_frames_score_as_the_network_did(evaluate, tmp_path):
+    path = make_weights(tmp_path / "weights.safetensors")
+    protocols = "protocols=[all_frames,paper,cdvd960]"
+    changes = ["protocols.cdvd960.frames.first=1", "protocols.cdvd960.frames.last=1"]
+    _, ours, _, _ = evaluate(f"weights={path}", protocols, *changes, "save_frames=true")
+    status, theirs, printed, _ = evaluate(
+        f"predictions={ours / 'frames'}", protocols, *changes, folder="theirs"
+    )
+    assert status == 0
+    for name, scored in metrics_of(theirs)["protocols"].items():
+        expected = metrics_of(ours)["protocols"][name]
+        assert scored["frames_sha256"] == expected["frames_sha256"]
+        for method, scores in scored["scores"].items():
+            assert scores == pytest.approx(expected["scores"][method], abs=1e-5)
+    assert metrics_of(theirs)["motion"] is None
+    assert "motion" not in printed.splitlines()[0]
+    assert "weights_sha256" not in metrics_of(theirs)
+
+
+def test_restoring_from_the_same_frame(evaluate, root, tmp_path):
+    path = make_weights(tmp_path / "weights.safetensors")
+    _, out, _, _ = evaluate(f"weights={path}", "same_frame=true")
+    network = weights.load(path)
+    scores = []
+    for sharp in sorted((root / "val" / "a" / "sharp").iterdir()):
+        blurry = torch.from_numpy(read_picture(root / "val" / "a" / "blurry" / sharp.name)).permute(
+            2, 0, 1
+        )
+        with torch.inference_mode():
+            restored = network(torch.stack([blurry, blurry])[None].float() / 255).restored[0]
+        rounded = restored.clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()
+        scores.append(
+            peak_signal_noise_ratio(
+                read_picture(sharp).astype(float), rounded.astype(float), data_range=255
+            )
+        )
+    measured = metrics_of(out)["protocols"]["all_frames"]["clips"]["a"]["same_frame"]["psnr"]
+    assert measured == pytest.approx(np.mean(scores), abs=1e-3)
+
+
+def test_a_run_folder_and_true_flow(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    make_weights(tmp_path / "run" / "weights.safetensors", "without_flow")
+    status = main(
+        ["evaluate", f"weights={tmp_path / 'run'}", "data.test.count=2", "data.train.size=[64,64]",
+         "data.train.cache=null", "device=cpu", f"hydra.run.dir={tmp_path / 'out'}"]
+    )  # fmt: skip
+    assert status == 0
+    metrics = metrics_of(tmp_path / "out")
+    assert metrics["weights"] == str(tmp_path / "run" / "weights.safetensors")
+    assert metrics["motion"]["flow"] == "true"
+    assert metrics["protocols"]["all_frames"]["frames"] == 2
+    assert "motion, px (true flow)" in capsys.readouterr().out
+
+
+def test_predictions_equal_to_the_truth(evaluate, root, tmp_path):
+    for clip in CLIPS:
+        shutil.copytree(root / "val" / clip / "sharp", tmp_path / "perfect" / clip)
+    _, out, printed, _ = evaluate(f"predictions={tmp_path / 'perfect'}")
+    scores = metrics_of(out)["protocols"]["all_frames"]["scores"]["restored"]
+    assert scores == {"psnr": None, "ssim": 1.0}
+    assert " inf" in printed
+
+
+def test_raw_weights_with_a_model(evaluate, tmp_path):
+    network = make_model("proposed", width=2)
+    path = tmp_path / "raw.safetensors"
+    save_file(network.state_dict(), path)
+    status, _, _, _ = evaluate(f"weights={path}", "model=proposed", "model.width=2")
+    assert status == 0
+    status, _, _, error = evaluate(f"weights={path}", folder="other")
+    assert (status, "holds no model configuration" in error) == (2, True)
+
+
+def mistakes(tmp_path, root):
+    """Overrides, and what the one line must say."""
+    (tmp_path / "text.safetensors").write_text("some words")
+    good = make_weights(tmp_path / "good.safetensors")
+    single = make_weights(tmp_path / "single.safetensors", "without_flow")
+    (tmp_path / "empty").mkdir()
+    for clip in CLIPS:
+        shutil.copytree(root / "val" / clip / "blurry", tmp_path / "theirs" / clip)
+    shutil.copytree(tmp_path / "theirs", tmp_path / "small")
+    write_picture(tmp_path / "small" / "a" / "00000.png", picture(0, (24, 40)))
+    shutil.copytree(tmp_path / "theirs", tmp_path / "twice")
+    shutil.copy(tmp_path / "twice" / "a" / "00001.png", tmp_path / "twice" / "a" / "00001.bmp")
+    for frame in (1, 2):
+        (tmp_path / "theirs" / "b" / f"{frame:05d}.png").unlink()
+    weights_, folder = f"weights={good}", f"predictions={tmp_path}"
+    return {
+        "neither": ([], "weights: name a weights file or a run folder to restore with, or else"),
+        "both": ([weights_, f"{folder}/theirs"], "(one of the two)"),
+        "no file": (
+            [f"weights={tmp_path}/none.safetensors"],
+            "none.safetensors: no such weights file",
+        ),
+        "unfinished run": (
+            [f"weights={tmp_path}/empty"],
+            "empty/weights.safetensors: no such weights file",
+        ),
+        "text": ([f"weights={tmp_path}/text.safetensors"], "truncated, or not a safetensors file"),
+        "architecture": (
+            [weights_, "model=bidirectional", "model.width=2"],
+            "weights of another architecture",
+        ),
+        "protocol": (
+            [weights_, "protocols=[papr]"],
+            "protocols=papr: no such option; did you mean paper?",
+        ),
+        "key": ([weights_, "same_farme=true"], "same_farme: no such key; did you mean same_frame"),
+        "key of a protocol": (
+            [weights_, "+protocols.all_frames.bordr=3"],
+            "protocols.all_frames.bordr: Protocol takes no such argument; did you mean ",
+        ),
+        "type": ([weights_, "same_frame=perhaps"], "same_frame: expected bool, got 'perhaps'"),
+        "split": ([weights_, "split=tset"], "split: expected"),
+        "bins": ([weights_, "motion_bins=[2,1]"], "motion_bins=[2, 1]: name edges that ascend"),
+        "device": ([weights_, "device=abacus"], "device=abacus: Expected one of"),
+        "one frame": ([f"weights={single}", "same_frame=true"], "same_frame: the network of"),
+        "same frame of a folder": (
+            [f"{folder}/theirs", "same_frame=true"],
+            "same_frame: needs a network",
+        ),
+        "no folder": (
+            [f"{folder}/none"],
+            "none: no such folder; name the folder of the restored clips",
+        ),
+        "missing frames": (
+            [f"{folder}/theirs"],
+            "theirs: 2 of 7 frames are missing, b/00001 for one; it holds 5 frames as <clip>",
+        ),
+        "empty folder": (
+            [f"{folder}/empty"],
+            "empty: 7 of 7 frames are missing, a/00000 for one; it holds 0 frames",
+        ),
+        "size": (
+            [f"{folder}/small"],
+            "small/a/00000.png: is 40x24 pixels, but the sharp frame is 72x48",
+        ),
+        "two files of a frame": (
+            [f"{folder}/twice"],
+            "twice/a/00001.png: 00001.bmp is the same frame",
+        ),
+        "no frames": (
+            [weights_, "protocols=[reds300]"],
+            "protocols.reds300: chooses none of the 7 frames in 2 clips",
+        ),
+        "data": ([weights_, f"data.root={tmp_path}/none"], "none: no such folder"),
+    }
+
+
+def test_mistakes_are_told_in_one_line_and_leave_nothing(evaluate, root, tmp_path):
+    for name, (overrides, line) in mistakes(tmp_path, root).items():
+        status, out, printed, error = evaluate(*overrides)
+        assert (status, printed) == (2, ""), name
+        assert error.startswith("error: "), name
+        assert line in error, name
+        assert error.count("\n") == 1, name
+        assert not out.exists(), name
+
+
+def test_a_run_s_own_metrics_are_not_replaced(evaluate, tmp_path):
+    path = make_weights(tmp_path / "good.safetensors")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.json").write_text("mine")
+    status, out, _, error = evaluate(f"weights={path}", folder="run")
+    assert status == 2
+    assert error == f"error: {out}: holds a metrics.json already; choose another hydra.run.dir\n"
+    assert (out / "metrics.json").read_text() == "mine"
+    assert [each.name for each in out.iterdir()] == ["metrics.json"]
+
+
+def test_weights_that_make_no_numbers_are_a_failure(evaluate, tmp_path):
+    network = make_model("proposed", width=2)
+    with torch.no_grad():
+        next(network.deblurring_subnet.parameters()).fill_(float("nan"))
+    path = tmp_path / "nan.safetensors"
+    weights.save(path, network, plain(compose_config("model.width=2"))["model"])
+    status, out, _, error = evaluate(f"weights={path}", "save_frames=true")
+    assert (status, error) == (
+        1,
+        "error: the network's output is not finite; its weights are damaged\n",
+    )
+    assert not out.exists()
