@@ -1,0 +1,90 @@
+"""A sweep as an array of SLURM jobs, one run each."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flowdeblur.ablation.jobs import Job
+from flowdeblur.errors import Failure, UserError
+from flowdeblur.files import write_text
+
+_SCRIPT = """\
+#!/bin/bash
+# Written by flowdeblur ablate run --slurm: one task of the array for each run.
+{options}
+
+# The runner stays outside of srun, once a task; srun starts the run, a process for each device.
+exec {command} --shard "$SLURM_ARRAY_TASK_ID/{count}" --jobs 1 --launcher srun
+"""
+
+
+def script(
+    name: str, logs: Path, jobs: Sequence[Job], command: Sequence[str], options: Sequence[str]
+) -> str:
+    """Write the batch script.
+
+    Args:
+        name: of the job.
+        logs: folder of the tasks' output.
+        jobs: the runs; task ``i`` takes the one at ``i``.
+        command: arguments of ``flowdeblur ablate`` that make the same runs.
+        options: the user's, as ``partition=gpu``; they replace ours.
+
+    Returns:
+        The script, to be submitted from the present folder.
+
+    Raises:
+        UserError: an option is of the array itself.
+    """
+    devices = max((job.devices for job in jobs), default=1)
+    chosen: dict[str, str | None] = {
+        "job-name": name,
+        "array": f"0-{len(jobs) - 1}",
+        "output": f"{logs}/%a.log",
+        "open-mode": "append",  # a requeued task goes on in its log
+        "requeue": None,
+        "nodes": "1",
+        "ntasks-per-node": str(devices),
+        # To the steps alone, without B: there Lightning saves a checkpoint and requeues the task.
+        "signal": "SIGUSR1@120",
+    }
+    for option in options:
+        key, _, value = option.removeprefix("--").partition("=")
+        if key == "array":
+            # A part of the tasks would be wanted, or a limit of how many run at a time.
+            raise UserError("--sbatch array: is made of the runs; select runs by KEY=VALUE")
+        chosen[key] = value or None
+    lines = [
+        f"#SBATCH --{key}" + (f'="{value}"' if value is not None else "")
+        for key, value in chosen.items()
+    ]
+    executable = [sys.executable, "-m", "flowdeblur", "ablate"]
+    return _SCRIPT.format(
+        options="\n".join(lines), command=shlex.join([*executable, *command]), count=len(jobs)
+    )
+
+
+def submit(text: str, folder: Path) -> str:
+    """Write the script into ``folder`` and hand it to sbatch.
+
+    Returns:
+        What sbatch said.
+
+    Raises:
+        UserError: there is no sbatch here.
+        Failure: sbatch refused.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "array.sbatch"
+    write_text(path, text)
+    try:
+        done = subprocess.run(["sbatch", str(path)], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise UserError(f"sbatch: not found on this machine; submit {path} where it is") from None
+    if done.returncode:
+        raise Failure(f"sbatch refused {path}: {' '.join(done.stderr.split())}")
+    return done.stdout.strip()

@@ -1,0 +1,38 @@
+"""Stands in for a training run where a runner is tested: as quick as a process can be.
+
+It is the runner's launcher, so that it is given the run's whole command line. Behind ``do=`` stands
+what happens to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+tokens = dict(argument.split("=", 1) for argument in sys.argv if "=" in argument)
+folder = Path(tokens["hydra.run.dir"])
+(folder / "checkpoints").mkdir(exist_ok=True)
+with (folder / "starts.txt").open("a") as file:
+    environment = {
+        name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+    }
+    file.write(json.dumps({"at": time.time(), "pid": os.getpid(), **environment}) + "\n")
+starts = len((folder / "starts.txt").read_text().splitlines())
+what = tokens["do"]
+(folder / "checkpoints" / "step_00000002.ckpt").touch()
+(folder / "train.log").write_text("step 2/4  loss 0.1  3.00 steps/s\n")
+if what == "sleep":
+    time.sleep(60)
+if what == "fail" or (what == "fail_once" and starts == 1):
+    print("error: the loss is nan at step 2", file=sys.stderr)
+    sys.exit(1)
+if what == "stop_once" and starts == 1:
+    sys.exit(0)
+time.sleep(0.3)
+scores = {"psnr": 30.0 + starts}
+(folder / "metrics.json").write_text(json.dumps({"steps": 4, "seconds": 3, "test": scores}))
+with (folder / "starts.txt").open("a") as file:
+    file.write(json.dumps({"end": time.time()}) + "\n")
