@@ -172,3 +172,50 @@ def test_samples_without_flow_pass():
     del sample["flow"], sample["visible"]
     for transform in TRANSFORMS.values():
         assert "flow" not in transform(sample, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_turned_crop_is_one_bilinear_sampling(seed):
+    sample, size = moving_sample(), (40, 56)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
+    sample["visible"] = torch.from_numpy(np.stack([x, y]))  # cut like a picture: where a pixel was
+    result = TurnedCrop(size, degrees=25)(sample, np.random.default_rng(seed))
+    x, y = result["visible"].numpy().astype(float)
+    for frame, cut in zip(sample["frames"], result["frames"], strict=True):
+        for plane, found in zip(frame.numpy(), cut.numpy(), strict=True):
+            expected = map_coordinates(plane.astype(float), (y, x), order=1, mode="nearest")
+            assert np.abs(expected - found).max() <= 0.6  # rounding to 8 bits
+    places = x + 1j * y
+    right, down = np.diff(places, axis=1), np.diff(places, axis=0)
+    assert np.allclose(right, right[0, 0], atol=1e-3)
+    assert np.allclose(down, 1j * right[0, 0], atol=1e-3)  # turned and scaled, not sheared
+    assert 0.8 - 1e-3 <= np.abs(right[0, 0]) <= 1.25 + 1e-3
+    assert np.abs(np.degrees(np.angle(right[0, 0]))) <= 25.1
+
+
+class Spied:
+    """A tensor that tells which part of it was read."""
+
+    def __init__(self, tensor):
+        self.tensor, self.read = tensor, []
+
+    def __getitem__(self, key):
+        part = self.tensor[key]
+        self.read.append(tuple(part.shape[-2:]))
+        return part
+
+    def __getattr__(self, name):
+        assert name in {"shape", "dtype", "is_floating_point"}, f"{name} may read all of it"
+        return getattr(self.tensor, name)
+
+
+@pytest.mark.parametrize("crop", [Crop((32, 32)), TurnedCrop((32, 32), scale=(1, 1), degrees=45)])
+@pytest.mark.parametrize("seed", range(5))
+def test_crops_read_no_more_than_they_see(crop, seed):
+    sample = moving_sample()
+    spied = {name: Spied(sample[name]) for name in ("frames", "sharp", "flow", "visible")}
+    crop({**sample, **spied}, np.random.default_rng(seed))
+    most = 32 * np.sqrt(2) + 2
+    for tensor in spied.values():
+        assert tensor.read
+        assert all(max(shape) <= most for shape in tensor.read)

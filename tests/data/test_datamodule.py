@@ -110,10 +110,64 @@ def test_test_data_default_to_the_validation_data():
 
 def test_sizes_that_differ_are_told():
     one, other = Squares(1)[0], Squares(1, (20, 24))[0]
-    with pytest.raises(UserError, match=r"different sizes in one batch .*set data.eval_batch_size=1"):
+    with pytest.raises(
+        UserError, match=r"different sizes in one batch .*set data.eval_batch_size=1"
+    ):
         collate([one, other])
 
 
 def test_a_missing_root_is_told_by_its_key():
     with pytest.raises(UserError, match=r"data.root=/nowhere: no such folder"):
         module(root="/nowhere")
+
+
+class Numbers:
+    """Samples whose frames tell their offsets by their colour."""
+
+    def __init__(self, frames=(), flows=()):
+        self.frames, self.flows = frames, flows
+
+    def open(self, frame_offsets, flow_offsets):
+        return Numbers(frame_offsets, flow_offsets)
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        picture = torch.ones(3, 16, 16, dtype=torch.uint8)
+        sample = {
+            "frames": torch.stack([picture * (10 * index + 10 + offset) for offset in self.frames]),
+            "sharp": picture * (10 * index + 10),
+            "key": f"numbers/{index}",
+        }
+        if self.flows:
+            flow = torch.tensor([[offset, 0.0] for offset in self.flows]).flatten()
+            sample["flow"] = flow.view(-1, 1, 1).expand(-1, 16, 16)
+        return sample
+
+
+@pytest.mark.parametrize(("offsets", "flows"), [((0, 1), (1,)), ((-1, 0, 1), (-1, 1)), ((0,), ())])
+def test_reversed_time(offsets, flows):
+    """Frames, the flow and nothing else are those of a clip that runs backwards."""
+    data = module(steps=20, time_reversal=True)
+    data.sources["train"] = Numbers()
+    data.serve(offsets, flows)
+    seen = set()
+    for batch in data.train_dataloader():
+        sharp = 255 * batch["sharp"][:, 0, 0, 0]
+        found = (255 * batch["frames"][:, :, 0, 0, 0] - sharp[:, None]).round().int()
+        for k, each in enumerate(found.tolist()):
+            direction = 1 if each == list(offsets) else -1
+            assert each == [direction * offset for offset in offsets]
+            if flows:
+                assert batch["flow"][k, ::2, 0, 0].tolist() == [direction * f for f in flows]
+            seen.add(direction)
+    assert seen == ({1, -1} if len(offsets) > 1 else {1})
+
+
+def test_reversed_time_is_a_function_of_the_seed():
+    first, second = (
+        [each["sharp"] for each in batches(time_reversal=True)],
+        [each["sharp"] for each in batches(time_reversal=True, workers=1)],
+    )
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))

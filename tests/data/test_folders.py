@@ -58,7 +58,9 @@ def test_the_last_frame_takes_its_predecessor_and_never_another_clips(root):
     samples = source(root).open((0, 1), (1,))
     assert torch.equal(samples[4]["frames"], torch.stack([pixels(4), pixels(3)]))
     assert samples[5]["key"] == "b/00000"
-    assert torch.equal(samples[5]["frames"], torch.stack([pixels(20, (80, 72)), pixels(21, (80, 72))]))
+    assert torch.equal(
+        samples[5]["frames"], torch.stack([pixels(20, (80, 72)), pixels(21, (80, 72))])
+    )
 
 
 def test_both_neighbours_and_single_frames(root):
@@ -177,9 +179,9 @@ def test_clips_that_do_not_belong_together_are_named_at_once(root, damage, messa
 )
 def test_roots_without_the_clips(root, changes, message):
     with pytest.raises(UserError, match=message):
-        FrameFolders(**({"root": str(root), "blurry": "train/*/blurry", "sharp": "train/*/sharp"} | changes)).open(
-            (0,), ()
-        )
+        FrameFolders(
+            **({"root": str(root), "blurry": "train/*/blurry", "sharp": "train/*/sharp"} | changes)
+        ).open((0,), ())
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -15,11 +15,13 @@ examples:
   flowdeblur benchmark network
   flowdeblur benchmark network --models proposed bidirectional --size 384 640 \\
       --out benchmarks/results/network
+  flowdeblur benchmark kernels --weights runs/<id>/weights.safetensors --out kernels
+  flowdeblur benchmark data --workers 0 2 --model proposed --out benchmarks/results/data
   flowdeblur benchmark operator --help"""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``benchmark network`` or ``benchmark operator``."""
+    """Run ``benchmark network``, ``operator``, ``kernels`` or ``data``."""
     parser = argparse.ArgumentParser(
         "flowdeblur benchmark", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -27,9 +29,21 @@ def main(argv: Sequence[str]) -> int:
     network = what.add_parser("network", help="parameters, GFLOP, time and memory of every model")
     network.add_argument("--models", nargs="+", metavar="NAME", help="of conf/model; default: all")
     network.add_argument("--size", nargs=2, type=int, default=(768, 1280), metavar=("H", "W"))
-    network.add_argument("--repetitions", type=int, default=5, metavar="N")
+    network.add_argument("--repetitions", type=int, default=11, metavar="N")
     network.add_argument("--device", default=None, help="default: a GPU if there is one")
     network.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
+    kernels = what.add_parser("kernels", help="blur kernels that a network implies, on scenes")
+    kernels.add_argument("--weights", required=True, metavar="NAME|PATH")
+    kernels.add_argument("--count", type=int, default=24, metavar="N", help="test scenes")
+    kernels.add_argument("--out", type=Path, help="write OUT.md, OUT.json and OUT.png")
+    data = what.add_parser("data", help="samples a second, packed and from pictures")
+    data.add_argument("--workers", nargs="+", type=int, default=(0, 1, 2), metavar="N")
+    data.add_argument("--seconds", type=float, default=3.0, metavar="S", help="for each number")
+    data.add_argument("--repetitions", type=int, default=3, metavar="N")
+    data.add_argument("--model", metavar="NAME", help="compare with a training step of this model")
+    data.add_argument("--device", default=None, help="of the step; default: a GPU if there is one")
+    data.add_argument("--folder", type=Path, help="for the frames, 600 MB; default: temporary")
+    data.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
     what.add_parser("operator", add_help=False, help="the spatially variant RNN alone")
     arguments, rest = parser.parse_known_args(argv)
     if arguments.what == "operator":
@@ -38,7 +52,14 @@ def main(argv: Sequence[str]) -> int:
         return operator(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    _network(arguments)
+    if arguments.what == "kernels":
+        _kernels(arguments)
+    elif arguments.what == "data":
+        from flowdeblur.cli.benchmark_data import run
+
+        run(arguments)
+    else:
+        _network(arguments)
     return 0
 
 
@@ -78,3 +99,23 @@ def _network(arguments: argparse.Namespace) -> None:
         write_text(arguments.out.with_suffix(".md"), table)
         content = {"measured": header, "rows": [asdict(row) for row in rows]}
         write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+
+
+def _kernels(arguments: argparse.Namespace) -> None:
+    from flowdeblur.data import Scenes
+    from flowdeblur.explain.scenes import measure, to_markdown
+    from flowdeblur.files import write_text
+    from flowdeblur.pictures import write_picture
+    from flowdeblur.weights import load
+
+    # Without noise and stillness, both of which would blunt a comparison of kernels.
+    scenes = Scenes("test", arguments.count, still=0.0, noise=(0.0, 0.0))
+    scores, picture = measure(load(arguments.weights), scenes)
+    table = to_markdown(scores)
+    print(f"\n{table}", end="")
+    if arguments.out is not None:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        write_text(arguments.out.with_suffix(".md"), table)
+        content = [asdict(score) for score in scores]
+        write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+        write_picture(arguments.out.with_suffix(".png"), picture)

@@ -1,8 +1,14 @@
 """Geometric and colour augmentation: one draw for all frames of a sample and for its flow.
 
-A transform is called with a sample and a random generator; the flow turns with the picture.
-Kornia's transforms work on batches of pictures; these work on one sample before it is cut out of
-its full-size frames, and know that a flow is a field of vectors.
+A transform is called with a sample and a random generator; the flow turns with the picture. A
+sample comes at full size, possibly as a view of a mapped file; the crop is the first transform, and
+touches only the pixels that it keeps. Kornia's transforms work on batches of patches, and do not
+know that a flow is a field of vectors.
+
+The paper's "crop, resize, rotate, scale" are :class:`TurnedCrop` (a factor for resize and scale, an
+angle), its colour permutation is :class:`ColourPermutation`. Mirroring (:class:`Dihedral`) and
+reversed time (``time_reversal`` of the data module: another source of frames, not a transform, as
+the frame before it is not in a sample) are the field's habit.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from kornia.geometry.transform import warp_affine
+import torch.nn.functional as F
 from torch import Tensor
 
 from flowdeblur.data.sample import Sample
@@ -78,13 +84,18 @@ class TurnedCrop:
         )
         # What lies at centre + q in the picture comes to the window's middle + turn q.
         turn = scale * torch.tensor([[cos, sin], [-sin, cos]], dtype=torch.float32)
-        middle = torch.tensor([(self.width - 1) / 2, (self.height - 1) / 2])
-        matrix = torch.cat((turn, (middle - turn @ centre)[:, None]), dim=1)
+        places = _places((self.height, self.width), centre, turn)
+        # Of full-size frames, possibly in a mapped file, only what the window sees is touched.
+        first = places.amin((0, 1)).floor().long().clamp(min=0)
+        last = torch.minimum(places.amax((0, 1)).ceil().long(), torch.tensor((width, height)) - 1)
+        (left, top), (right, bottom) = first.tolist(), last.tolist()
+        grid = 2 * (places - first) / (last - first).clamp(min=1) - 1
 
         def cut(image: Tensor) -> Tensor:
-            planes = image.reshape(1, -1, height, width).float()
-            window = warp_affine(
-                planes, matrix[None], (self.height, self.width), padding_mode="border"
+            region = image[..., top : bottom + 1, left : right + 1]
+            planes = region.reshape(1, -1, *region.shape[-2:]).float()
+            window = F.grid_sample(
+                planes, grid[None], padding_mode="border", align_corners=True
             ).reshape(*image.shape[:-2], self.height, self.width)
             return window if image.is_floating_point() else window.round().to(image.dtype)
 
@@ -126,6 +137,16 @@ class ColourPermutation:
         result = sample.copy()
         result["frames"], result["sharp"] = sample["frames"][:, order], sample["sharp"][order]
         return result
+
+
+def _places(size: tuple[int, int], centre: Tensor, turn: Tensor) -> Tensor:
+    """Where in a picture the pixels of a turned window lie: (H, W, 2), (x, y) in pixels."""
+    height, width = size
+    back = torch.linalg.inv(turn)
+    x = torch.arange(width) - (width - 1) / 2
+    y = torch.arange(height) - (height - 1) / 2
+    places: Tensor = centre + x[None, :, None] * back[:, 0] + y[:, None, None] * back[:, 1]
+    return places
 
 
 def _map(sample: Sample, transform: Callable[[Tensor], Tensor]) -> Sample:

@@ -9,7 +9,7 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from flowdeblur.batch import Batch
 from flowdeblur.data.augmentation import Crop, Transform
@@ -28,8 +28,12 @@ class DataModule(L.LightningDataModule):
         patch: (H, W) of the training samples, in pixels.
         crop: makes the transform that cuts a patch, from its ``size``.
         augmentation: transforms of the patch, one after the other.
+        time_reversal: take the neighbours the other way round in half of the draws: the previous
+            frame for the next one, as if the clip ran backwards. The frame to restore stays.
         batch_size: samples an optimiser step takes, over all processes and accumulated batches
             together.
+        device_batch_size: most samples that a process takes at once; it accumulates the gradients
+            of as many batches as its share of ``batch_size`` then needs. None takes all at once.
         eval_batch_size: samples a validation or test batch; 1 where frames differ in size.
         workers: processes that prepare batches; 0 prepares them in the training process.
         seed: of shuffling and augmentation.
@@ -45,35 +49,63 @@ class DataModule(L.LightningDataModule):
         patch: Sequence[int],
         crop: Callable[..., Transform] = Crop,
         augmentation: Sequence[Transform] = (),
+        time_reversal: bool = False,
         batch_size: int,
+        device_batch_size: int | None = None,
         eval_batch_size: int = 1,
         workers: int = 0,
         seed: int = 0,
         root: str | None = None,
     ) -> None:
         super().__init__()
-        if root is not None and not Path(root).expanduser().is_dir():
+        is_local = root is not None and "://" not in root
+        if is_local and not Path(str(root)).expanduser().is_dir():
             raise UserError(
                 f"data.root={root}: no such folder; set data.root to the folder of the data set"
             )
         self.sources: dict[str, Source] = {"train": train, "val": val, "test": test or val}
         self.transforms: tuple[Transform, ...] = (crop(size=patch), *augmentation)
-        self.seed = seed
-        self.batch_size, self.eval_batch_size, self.workers = batch_size, eval_batch_size, workers
+        self.time_reversal, self.seed = time_reversal, seed
+        self.batch_size, self.device_batch_size = batch_size, device_batch_size
+        self.eval_batch_size, self.workers = eval_batch_size, workers
         self._offsets: tuple[tuple[int, ...], tuple[int, ...]] = ((0,), ())
 
     def serve(self, frame_offsets: Sequence[int], flow_offsets: Sequence[int]) -> None:
         """Say what the network reads and predicts (its attributes of these names)."""
         self._offsets = (tuple(frame_offsets), tuple(flow_offsets))
 
+    def accumulated(self, processes: int) -> int:
+        """How many batches a process accumulates for a step, for ``device_batch_size``.
+
+        Args:
+            processes: how many share ``batch_size``.
+
+        Raises:
+            UserError: they cannot share it.
+        """
+        if self.batch_size % processes:
+            raise UserError(
+                f"data.batch_size={self.batch_size} cannot be shared by {processes} processes; "
+                f"choose a multiple of {processes}"
+            )
+        share = self.batch_size // processes
+        limit = self.device_batch_size or share
+        return next(n for n in range(1, share + 1) if share % n == 0 and share // n <= limit)
+
     def open(self, split: str) -> SampleSequence:
         """Open ``train``, ``val`` or ``test``: samples at full size, without augmentation."""
         return self.sources[split].open(*self._offsets)
+
+    def _open_reversed(self) -> SampleSequence:
+        frames, flows = (tuple(-offset for offset in offsets) for offsets in self._offsets)
+        return self.sources["train"].open(frames, flows)
 
     def prepare_data(self) -> None:
         """Lightning's hook, on one process a node: render or check what the sources need."""
         for split in self.sources:
             self.open(split)
+        if self.time_reversal:
+            self._open_reversed()
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Lightning's hook: the stream of batches from the trainer's step to its last one."""
@@ -87,7 +119,12 @@ class DataModule(L.LightningDataModule):
                 f"processes and trainer.accumulate_grad_batches={accumulated}; "
                 f"choose a multiple of {shares}"
             )
-        samples = AugmentedSamples(self.open("train"), self.transforms, self.seed)
+        samples = AugmentedSamples(
+            self.open("train"),
+            self.transforms,
+            self.seed,
+            self._open_reversed() if self.time_reversal else None,
+        )
         stream = BatchStream(
             len(samples),
             self.batch_size // shares,
@@ -115,8 +152,18 @@ class DataModule(L.LightningDataModule):
         return self._eval_dataloader("test")
 
     def _eval_dataloader(self, split: str) -> DataLoader[Sample]:
+        samples = PlainSamples(self.open(split))
+        trainer = self.trainer
+        world, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        if len(samples) < world:
+            raise UserError(
+                f"data.{split} has {len(samples)} frames, fewer than the {world} processes; "
+                "use fewer processes"
+            )
+        # Shares without repeats; process 0 has the first frames, whose pictures are shown.
+        share = np.array_split(np.arange(len(samples)), world)[rank].tolist()
         return DataLoader(
-            PlainSamples(self.open(split)),
+            Subset(samples, share),
             batch_size=self.eval_batch_size,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
@@ -126,10 +173,25 @@ class DataModule(L.LightningDataModule):
 
 
 class AugmentedSamples(Dataset[Sample]):
-    """Training samples by (epoch, index); their augmentation is drawn from (seed, epoch, index)."""
+    """Training samples by (epoch, index); their augmentation is drawn from (seed, epoch, index).
 
-    def __init__(self, samples: SampleSequence, transforms: Sequence[Transform], seed: int) -> None:
+    Args:
+        samples: at full size.
+        transforms: applied one after the other, the crop first.
+        seed: of all draws.
+        backwards: the same samples with the neighbours the other way round, taken in half of the
+            draws; None for none.
+    """
+
+    def __init__(
+        self,
+        samples: SampleSequence,
+        transforms: Sequence[Transform],
+        seed: int,
+        backwards: SampleSequence | None = None,
+    ) -> None:
         self.samples, self.transforms, self.seed = samples, transforms, seed
+        self.backwards = backwards
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -137,7 +199,10 @@ class AugmentedSamples(Dataset[Sample]):
     def __getitem__(self, epoch_index: EpochIndex) -> Sample:
         epoch, index = epoch_index
         rng = np.random.default_rng([self.seed, epoch, index])
-        sample = self.samples[index]
+        samples = self.samples
+        if self.backwards is not None and rng.random() < 0.5:
+            samples = self.backwards
+        sample = samples[index]
         for transform in self.transforms:
             sample = transform(sample, rng)
         return sample

@@ -5,19 +5,14 @@ A blurry frame and its sharp version have the same name.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from flowdeblur.data.neighbours import neighbour
-from flowdeblur.data.sample import Sample
+from flowdeblur.data.clips import Clip, FrameSequence
+from flowdeblur.data.published import Published
 from flowdeblur.errors import UserError
-from flowdeblur.pictures import list_pictures, picture_size, read_picture
+from flowdeblur.pictures import list_pictures
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,8 @@ class FrameFolders:
         without: names of clips to leave out.
         last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
             the missing successor; the paper leaves it out.
-        every: take one frame in so many, from the first on.
+        first: number of the first frame of a clip to take, from 0.
+        every: take one frame in so many.
     """
 
     root: str
@@ -42,7 +38,18 @@ class FrameFolders:
     clips: Sequence[str] | None = None
     without: Sequence[str] = ()
     last_frame: bool = True
+    first: int = 0
     every: int = 1
+
+    @property
+    def published(self) -> Published | None:
+        """None: nobody else knows what is in these folders."""
+        return None
+
+    @property
+    def layout(self) -> tuple[str, ...]:
+        """Patterns of what must lie below the root."""
+        return self.blurry, self.sharp
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
         """Find the clips and compare their names, numbers and sizes.
@@ -54,10 +61,43 @@ class FrameFolders:
                 belong together.
         """
         return FrameSequence(
-            [self._clip(name) for name in self._names()], frame_offsets, self.last_frame, self.every
+            self.pairs(),
+            frame_offsets,
+            last_frame=self.last_frame,
+            first=self.first,
+            every=self.every,
         )
 
-    def _names(self) -> list[str]:
+    def pairs(self) -> list[Clip]:
+        """List the clips, whose frames come in pairs of one size.
+
+        Raises:
+            UserError: as :meth:`open`.
+        """
+        names = self._found()
+        missing = sorted(set(self.clips or ()) - set(names))
+        if missing:
+            raise UserError(
+                f"{self.root}: {len(missing)} of {len(self.clips or ())} clips are missing, "
+                f"{missing[0]} for one; looked for {self.blurry}; set data.root, "
+                "or name the clips that you have (clips)"
+            )
+        if not names:
+            raise UserError(f"{self.root}: holds no clips; looked for {self.blurry}; set data.root")
+        clips = [self._clip(name, _all_pictures) for name in names]
+        for clip in clips:
+            clip.demand_pairs()
+        return clips
+
+    def listing(self) -> list[Clip]:
+        """List the clips as they lie there; frames may be missing, even all of one kind.
+
+        Raises:
+            UserError: the root is missing.
+        """
+        return [self._clip(name, _any_pictures) for name in self._found()]
+
+    def _found(self) -> list[str]:
         root = Path(self.root).expanduser()
         if not root.is_dir():
             raise UserError(f"{root}: no such folder; set data.root to the folder of the data set")
@@ -67,83 +107,33 @@ class FrameFolders:
             for each in root.glob(self.blurry)
             if each.is_dir()
         )
-        if self.clips is not None:
-            missing = sorted(set(self.clips) - set(found))
-            if missing:
-                raise UserError(
-                    f"{root}: {len(missing)} of {len(self.clips)} clips are missing, "
-                    f"{missing[0]} for one; looked for {self.blurry}"
-                )
-            found = [name for name in found if name in self.clips]
-        names = [name for name in found if name not in self.without]
-        if not names:
-            raise UserError(f"{root}: holds no clips; looked for {self.blurry}; set data.root")
-        return names
+        return [
+            name
+            for name in found
+            if name not in self.without and (self.clips is None or name in self.clips)
+        ]
 
-    def _clip(self, name: str) -> Clip:
+    def _clip(self, name: str, pictures: Callable[[Path], dict[str, Path]]) -> Clip:
         root = Path(self.root).expanduser()
-        blurry, sharp = (
-            list_pictures(root / pattern.replace("*", name))
-            for pattern in (self.blurry, self.sharp)
-        )
-        pairs = {each.stem: each for each in sharp}
-        for path in blurry:
-            if path.stem not in pairs:
-                raise UserError(f"{path}: has no sharp frame of this name in {sharp[0].parent}")
-        if len(sharp) != len(blurry):
-            raise UserError(
-                f"{sharp[0].parent}: holds {len(sharp)} frames, "
-                f"but {blurry[0].parent} holds {len(blurry)}"
-            )
-        sharp = [pairs[path.stem] for path in blurry]
-        size = picture_size(blurry[0])
-        for path in (*blurry, *sharp):
-            if picture_size(path) != size:
-                raise UserError(
-                    f"{path}: is {'x'.join(map(str, picture_size(path)))} pixels, but the clip "
-                    f"began with {'x'.join(map(str, size))}; frames of a clip must have one size"
-                )
-        return Clip(name, blurry, sharp)
+        blurry, sharp = (root / pattern.replace("*", name) for pattern in (self.blurry, self.sharp))
+        return Clip(name, (blurry, sharp), pictures(blurry), pictures(sharp))
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A clip's files, in order."""
-
-    name: str
-    blurry: list[Path]
-    sharp: list[Path]
-
-
-class FrameSequence:
-    """Samples of clips, one a frame."""
-
-    def __init__(
-        self, clips: Sequence[Clip], frame_offsets: tuple[int, ...], last_frame: bool, every: int
-    ) -> None:
-        self._clips, self._offsets, self._every = list(clips), frame_offsets, every
-        counts = [len(range(0, len(clip.blurry) - (not last_frame), every)) for clip in clips]
-        self._starts = [0, *accumulate(counts)]
-
-    def __len__(self) -> int:
-        return self._starts[-1]
-
-    def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        number = bisect_right(self._starts, index) - 1
-        clip, frame = self._clips[number], (index - self._starts[number]) * self._every
-        count = len(clip.blurry)
-        wanted = [clip.blurry[neighbour(frame, offset, count)] for offset in self._offsets]
-        return {
-            "frames": torch.stack([_read(path) for path in wanted]),
-            "sharp": _read(clip.sharp[frame]),
-            "key": f"{clip.name}/{clip.blurry[frame].stem}",
-        }
+def _all_pictures(folder: Path) -> dict[str, Path]:
+    pictures: dict[str, Path] = {}
+    for path in list_pictures(folder):
+        if path.stem in pictures:
+            raise UserError(f"{path}: is one frame with {pictures[path.stem]}; delete one of them")
+        pictures[path.stem] = path
+    return pictures
 
 
-def _read(path: Path) -> Tensor:
-    picture = read_picture(path)
-    if picture.dtype.itemsize != 1:
-        raise UserError(f"{path}: has 16 bits a channel; convert training frames to 8 bits")
-    return torch.from_numpy(picture).permute(2, 0, 1)
+def _any_pictures(folder: Path) -> dict[str, Path]:
+    try:
+        paths = list_pictures(folder)
+    except UserError:
+        return {}
+    pictures: dict[str, Path] = {}
+    for path in paths:  # a second file of one frame is listed under its full name, to be told of
+        pictures[path.name if path.stem in pictures else path.stem] = path
+    return pictures

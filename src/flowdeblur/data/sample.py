@@ -32,6 +32,11 @@ class Sample(TypedDict):
 class SampleSequence(Protocol):
     """Samples by number; it can be pickled, and read by several processes at once."""
 
+    @property
+    def keys(self) -> list[str]:
+        """The samples' keys, ``clip/frame``, clip by clip and in order; nothing is decoded."""
+        ...
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...

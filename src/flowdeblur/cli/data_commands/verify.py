@@ -1,0 +1,106 @@
+"""``flowdeblur data verify``: compare a data set on this machine with what was published."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from flowdeblur.errors import UserError
+
+if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
+    from flowdeblur.data.verification import Verifiable
+
+_DESCRIPTION = """\
+Check a data set before it is trained or scored on: clips and frames against the published numbers,
+every file decodes, frames are consecutive and of one size, blurry and sharp frames belong together
+and cover each other, and training shares no video or picture with validation and testing.
+What is wrong is listed with its remedy; the exit status is then 1."""
+
+_EPILOG = """\
+examples:
+  flowdeblur data verify dvd /data/DVD
+  flowdeblur data verify gopro /data/GOPRO_Large train.blur=gamma
+  flowdeblur data verify bsd /data/BSD train.exposure=1ms8ms --split test
+  flowdeblur data verify frames /data/mine 'train.blurry=*/blur' 'train.sharp=*/sharp' --split train
+
+KEY=VALUE are settings of conf/data/NAME.yaml, the same as in training without the leading data."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; 1 if anything is wrong with the data.
+
+    Raises:
+        UserError: a mistake in the arguments.
+    """
+    parser = argparse.ArgumentParser(
+        "flowdeblur data verify",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", help="of conf/data: dvd, gopro, reds, frames, ...")
+    parser.add_argument("root", metavar="ROOT", help="folder of the data set (data.root)")
+    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="of conf/data/NAME.yaml")
+    parser.add_argument(
+        "--split",
+        action="append",
+        choices=("train", "val", "test"),
+        help="check this one alone; may be repeated",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="threads; default: one a processor"
+    )
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UserError(f"--workers {arguments.workers}: expected 1 or more")
+
+    from flowdeblur.data.verification import verify
+
+    sources = _sources(arguments.name, arguments.root, arguments.settings)
+    chosen = {
+        splits: source
+        for splits, source in sources.items()
+        if arguments.split is None or set(arguments.split) & set(splits.split(", "))
+    }
+    if not chosen:
+        raise UserError(f"--split: {arguments.name} has {' and '.join(sources)} alone")
+    report = verify(chosen, arguments.workers)
+    print(report.to_text(shutil.get_terminal_size((120, 24)).columns))
+    return 1 if report.findings else 0
+
+
+def _sources(name: str, root: str, settings: Sequence[str]) -> dict[str, Verifiable]:
+    """The sources of conf/data/NAME.yaml with all their frames, by what they are used for."""
+    from dataclasses import replace
+
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from flowdeblur.cli.overrides import explain
+    from flowdeblur.data.verification import Verifiable
+    from flowdeblur.engine.configuration import config_dir, instantiate, plain
+
+    overrides = [f"data={name}", "run_dir=.", *(f"data.{each}" for each in settings)]
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            config = compose("train", overrides)
+    except Exception as error:
+        raise UserError(explain(error, overrides, "train")) from None
+    if "root" not in list(config.data):  # its value is missing still, and so "in" alone says no
+        raise UserError(f"{name}: is no data set in a folder, so that there is nothing to verify")
+    OmegaConf.update(config, "data.root", root)
+    node = plain(config)["data"]
+    sources: list[tuple[str, Verifiable]] = []
+    for split in ("train", "val", "test"):
+        if node.get(split) is None:
+            continue
+        source = instantiate(node[split], f"data.{split}")
+        if not isinstance(source, Verifiable):
+            raise UserError(f"{name}: data.{split} is not read from files that could be verified")
+        sources.append((split, replace(source, first=0, every=1)))  # type: ignore[type-var]
+    merged: dict[str, Verifiable] = {}
+    for _, source in sources:
+        merged[", ".join(split for split, each in sources if each == source)] = source
+    return merged

@@ -1,0 +1,53 @@
+"""Optical flow between sharp frames, by OpenCV's DIS (Kroeger et al., ECCV 2016)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flowdeblur.errors import UserError
+from flowdeblur.extras import import_extra
+
+
+class DenseInverseSearch:
+    """Estimates the flow between two frames.
+
+    Raises:
+        UserError: OpenCV is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._cv2: Any = opencv()
+        # Its threads work on stripes of the picture, whose borders show in the flow: with one
+        # thread the flow is the same on every machine.
+        self._cv2.setNumThreads(1)
+        self._search = self._cv2.DISOpticalFlow_create(self._cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def __call__(self, image: NDArray[np.uint8], other: NDArray[np.uint8]) -> Tensor:
+        """Estimate the flow (2, H, W), (dx, dy) in pixels, between two (H, W, 3) uint8 pictures."""
+        grey, other_grey = (
+            self._cv2.cvtColor(each, self._cv2.COLOR_RGB2GRAY) for each in (image, other)
+        )
+        flow = self._search.calc(grey, other_grey, None)
+        return torch.from_numpy(flow).permute(2, 0, 1).contiguous()
+
+    @staticmethod
+    def version() -> str:
+        """Name the method and the release, which its results depend on."""
+        return f"DIS, medium, of OpenCV {opencv().__version__}"
+
+
+def opencv() -> Any:
+    """Import OpenCV.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return import_extra("cv2", "synthesis")
+    except UserError as error:
+        raise UserError(f"{error}; or average whole frames, if there are enough") from None

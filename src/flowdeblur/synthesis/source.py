@@ -1,0 +1,79 @@
+"""Training on sharp videos: their blur is synthesised once, into a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowdeblur.data.clips import FrameSequence
+from flowdeblur.data.folders import FrameFolders
+from flowdeblur.errors import UserError
+from flowdeblur.synthesis.clip import BLURRY, SHARP
+from flowdeblur.synthesis.dataset import synthesize
+from flowdeblur.synthesis.inputs import SharpClip, find_clips
+from flowdeblur.synthesis.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Sharp videos (or folders of pictures) below a folder, with synthesised blur.
+
+    Attributes:
+        root: the folder.
+        recipe: how blur is synthesised.
+        cache: folder for the synthesised frames. Every recipe and every set of videos has a folder
+            of its own in it; two processes may share it.
+        clips: names of the videos to take, without suffixes; None takes all.
+        without: names of videos to leave out.
+        last_frame: whether the last frame of a clip is a sample.
+        first: number of the first frame of a clip to take, from 0.
+        every: take one frame in so many.
+    """
+
+    root: str
+    recipe: Recipe = field(default_factory=Recipe)
+    cache: str = "~/.cache/flowdeblur/video"
+    clips: Sequence[str] | None = None
+    without: Sequence[str] = ()
+    last_frame: bool = True
+    first: int = 0
+    every: int = 1
+
+    def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
+        """Synthesise what is missing in the cache, and find the frames.
+
+        Raises:
+            UserError: a video is missing, too short or damaged; the cache cannot be written to.
+        """
+        found = find_clips(Path(self.root).expanduser())
+        clips = self._chosen(found)
+        folder = Path(self.cache).expanduser() / self._fingerprint(found)
+        synthesize(clips, folder, self.recipe, wait=True)
+        return FrameFolders(
+            str(folder),
+            f"*/{BLURRY}",
+            f"*/{SHARP}",
+            clips=[clip.name for clip in clips],
+            last_frame=self.last_frame,
+            first=self.first,
+            every=self.every,
+        ).open(frame_offsets, flow_offsets)
+
+    def _chosen(self, found: list[SharpClip]) -> list[SharpClip]:
+        names = [clip.name for clip in found]
+        for name in [*(self.clips or ()), *self.without]:
+            if name not in names:
+                raise UserError(f"{self.root}: holds no video {name}; there are {', '.join(names)}")
+        wanted = names if self.clips is None else self.clips
+        clips = [each for each in found if each.name in wanted and each.name not in self.without]
+        if not clips:
+            raise UserError(f"{self.root}: no video is left; set `clips` and `without` otherwise")
+        return clips
+
+    def _fingerprint(self, found: list[SharpClip]) -> str:
+        """Digest all that the synthesised bytes depend on."""
+        content = [self.recipe.as_json(), [(clip.path.name, clip.bytes) for clip in found]]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
