@@ -25,6 +25,11 @@ Picture = NDArray[np.uint8 | np.uint16]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
+
+class DamagedPicture(UserError):
+    """A picture that is truncated, or none at all."""
+
+
 _SAVE: dict[str, dict[str, Any]] = {
     ".png": {"compress_level": 4},  # 2 to 3 times as fast as Pillow's 6, for 4 % more bytes
     ".jpg": {"quality": 95, "subsampling": 0},
@@ -50,7 +55,8 @@ def list_pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: not a folder; name the folder that holds the pictures")
     found = (each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
-    pictures = sorted((each for each in found if not each.name.startswith(".")), key=_natural)
+    visible = (each for each in found if not each.name.startswith("."))
+    pictures = sorted(visible, key=natural_order)
     if not pictures:
         raise UserError(f"{folder}: holds no pictures; put {', '.join(SUFFIXES)} files there")
     return pictures
@@ -66,9 +72,10 @@ def read_picture(path: Path) -> Picture:
         (H, W, 3), uint8, or uint16 where the file has 16 bits a channel.
 
     Raises:
-        UserError: the file is missing, truncated, not a picture, or an animation; it is in CMYK or
-            another mode whose RGB values only its colour profile could tell; or it has transparent
-            pixels (what shows behind them is for its owner to say).
+        DamagedPicture: the file is truncated or not a picture.
+        UserError: the file is missing or an animation; it is in CMYK or another mode whose RGB
+            values only its colour profile could tell; or it has transparent pixels (what shows
+            behind them is for its owner to say).
     """
     picture, orientation = _load(path)
     image: Picture
@@ -89,7 +96,8 @@ def picture_size(path: Path) -> tuple[int, int]:
     An orientation that stands behind the pixels of a PNG, which is rare, is not seen.
 
     Raises:
-        UserError: the file is missing or not a picture.
+        DamagedPicture: the file is not a picture.
+        UserError: the file is missing.
     """
     with _open(path) as picture:
         sideways = _orientation(picture) >= 5 and picture.format != "TIFF"
@@ -168,7 +176,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _damaged(path: Path) -> UserError:
-    return UserError(f"{path}: is truncated or not a picture; replace or remove it")
+    return DamagedPicture(f"{path}: is truncated or not a picture; replace or remove it")
 
 
 def _transparent(path: Path) -> UserError:
@@ -239,7 +247,8 @@ def _profile_chunk(profile: bytes | None) -> bytes:
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def _natural(path: Path) -> tuple[list[tuple[int, int | str]], str]:
+def natural_order(path: Path) -> tuple[list[tuple[int, int | str]], str]:
+    """Sort key of file names: ``2.png`` comes before ``10.png``."""
     parts = re.split(r"(\d+)", path.name)
     key = [(0, int(each)) if each.isdecimal() else (1, each.lower()) for each in parts]
     return key, path.name  # the name alone orders 1.png and 01.png

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import io
+import re
+import resource
+import signal
 import subprocess
 import sys
 from fractions import Fraction
+from functools import partial
 from types import SimpleNamespace
 
 import av
@@ -13,6 +18,12 @@ from PIL import Image
 from tests.video.clips import Pick, Raise, cut, decode, make_clip, number, picture, sound_packets
 
 from flowdeblur import cli
+from flowdeblur.networks import (
+    EncoderCoupled,
+    FlowGuidedDeblurring,
+    FlowSubnet,
+    SpatiallyVariantRNN,
+)
 from flowdeblur.pictures import write_picture
 
 
@@ -101,6 +112,187 @@ def test_a_picture_becomes_a_picture(run, tmp_path, caplog):
     assert caplog.messages == ["a single frame: without a second one the network sees no motion"]
 
 
+@pytest.mark.parametrize(("first", "second"), [("2", "1"), ("1", "2")])
+def test_a_pair_becomes_a_picture(run, tmp_path, first, second):
+    for index in (1, 2):
+        write_picture(tmp_path / f"{index}.png", picture(index))
+    pair = [tmp_path / f"{name}.png" for name in (first, second)]
+    status, said, error = run(*pair, tmp_path / "out.png")
+    assert (status, error, said.startswith("restored 1 frame in")) == (0, "", True)
+    assert number(np.asarray(Image.open(tmp_path / "out.png"))) == int(second)
+
+
+def test_pictures_become_a_folder_or_a_video(run, tmp_path):
+    for index in (1, 2, 3):
+        write_picture(tmp_path / f"{index}.png", picture(index))
+    names = [tmp_path / f"{index}.png" for index in (1, 2, 3)]
+    assert run(*names, tmp_path / "out")[0] == 0
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["1.png", "2.png", "3.png"]
+    assert run(f"{tmp_path}/?.png", tmp_path / "out.mp4", "--fps", "5")[0] == 0
+    restored = decode(tmp_path / "out.mp4")
+    assert [(time, number(image)) for time, image in restored] == [
+        (0, 2),
+        (Fraction(1, 5), 3),
+        (Fraction(2, 5), 2),
+    ]
+    assert run(names[0], tmp_path / "one")[0] == 0
+    assert [each.name for each in (tmp_path / "one").iterdir()] == ["1.png"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (65, 3)])
+def test_any_size_with_a_real_network(run, tmp_path, size):
+    network = FlowGuidedDeblurring(
+        deblurring_subnet=partial(EncoderCoupled, coupling=SpatiallyVariantRNN),
+        flow_subnet=FlowSubnet,
+        width=2,
+    )
+    write_picture(tmp_path / "in.png", picture(0, size))
+    assert run(tmp_path / "in.png", tmp_path / "out.png", network=network)[0] == 0
+    assert Image.open(tmp_path / "out.png").size == size[::-1]
+
+
+@pytest.mark.parametrize("name", ["one.mp4", "one.mkv"])
+def test_a_video_of_one_frame(run, tmp_path, name, caplog):
+    source = make_clip(tmp_path / name, 1)
+    assert run(source, tmp_path / "out.mp4")[0] == 0
+    assert len(decode(tmp_path / "out.mp4")) == 1
+    assert "without a second one the network sees no motion" in caplog.messages[0]
+
+
+@pytest.fixture
+def several(tmp_path):
+    """Three videos and a folder in a folder."""
+    path = tmp_path / "clips"
+    path.mkdir()
+    for name, count in (("a.mp4", 2), ("b.mov", 3), ("c.webm", 4)):
+        make_clip(path / "x.mkv", count).rename(path / name)
+    (path / "d").mkdir()
+    for index in range(2):
+        write_picture(path / "d" / f"{index}.png", picture(index))
+    return path
+
+
+def counts(folder):
+    return {
+        each.name: len(list(each.iterdir())) if each.is_dir() else len(decode(each))
+        for each in folder.iterdir()
+    }
+
+
+def test_several_clips_become_a_folder_and_finished_ones_are_skipped(run, several, tmp_path):
+    output = tmp_path / "out"
+    inputs = sorted(several.iterdir())
+    assert run(*inputs, output)[0] == 0
+    assert counts(output) == {"a.mp4": 2, "b.mov": 3, "c.mkv": 4, "d": 2}
+    network = Counting()
+    (output / "b.mov").unlink()
+    status, said, _ = run(*inputs, output, network=network)
+    assert (status, network.calls) == (0, 3)
+    assert said.splitlines()[0] == f"{output}/a.mp4: there already, skipped"
+    assert len(said.splitlines()) == 4
+    network = Counting()
+    assert run(*inputs, output, "--overwrite", network=network)[0] == 0
+    assert network.calls == 11
+
+
+def test_a_pattern_and_a_list_make_a_folder_even_of_one(run, several, tmp_path, monkeypatch):
+    assert run(f"{several}/a*.mp4", tmp_path / "out")[0] == 0
+    assert counts(tmp_path / "out") == {"a.mp4": 2}
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"\n{several}/b.mov\n{several}/d\n"))
+    assert run("-", tmp_path / "list")[0] == 0
+    assert counts(tmp_path / "list") == {"b.mov": 3, "d": 2}
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    status, _, error = run("-", tmp_path / "none")
+    assert (status, error.startswith("error: -: the list on the standard input is empty")) == (
+        2,
+        True,
+    )
+
+
+def test_shards_are_parts_of_the_whole(run, several, tmp_path):
+    for index, expected in ((1, {"a.mp4", "d"}), (2, {"b.mov"}), (3, {"c.mkv"})):
+        output = tmp_path / str(index)
+        assert run(f"{several}/*", output, "--shard", f"{index}/3")[0] == 0
+        assert counts(output).keys() == expected
+    assert run(several / "a.mp4", tmp_path / "4", "--shard", "2/2")[0] == 0
+    assert counts(tmp_path / "4") == {}
+
+
+def test_one_that_fails_stops_no_other(run, several, tmp_path):
+    (several / "a.mp4").write_text("text")
+    status, _, error = run(*sorted(several.iterdir()), tmp_path / "out")
+    assert status == 1
+    assert error.splitlines() == [
+        f"error: {several}/a.mp4: not a video, or one that is cut off; replace it",
+        "error: 1 of 4 inputs failed, see above",
+    ]
+    assert counts(tmp_path / "out") == {"b.mov": 3, "c.mkv": 4, "d": 2}
+
+
+def test_a_damaged_picture_passes_through(run, folder, tmp_path):
+    (folder / "10.tif").write_bytes((folder / "10.tif").read_bytes()[:700])
+    status, said, error = run(folder, tmp_path / "out")
+    assert status == 1
+    assert said.startswith("restored 3 frames")
+    assert error == (
+        f"error: {folder}: damaged frames, passed through as they are: 10.tif; "
+        f"{tmp_path}/out holds what it still gave"
+    )
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [
+        "10.tif",
+        "11.png",
+        "9.png",
+    ]
+    assert (tmp_path / "out" / "10.tif").read_bytes() == (folder / "10.tif").read_bytes()
+    assert run(folder, tmp_path / "out.mp4")[0] == 1
+    assert [number(image) for _, image in decode(tmp_path / "out.mp4")] == [0, 0, 2]
+
+
+def test_a_full_disk_is_told_in_one_line(run, clip, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        status, _, error = run(clip, tmp_path / "out.mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status == 1
+    assert error == (
+        f"error: {tmp_path}/out.mp4: cannot be written (File too large); make room, or name "
+        "another OUT"
+    )
+    assert list(tmp_path.iterdir()) == [clip]
+
+
+def test_tiles_are_measured_on_request(run, tmp_path):
+    source = make_clip(tmp_path / "in.mp4", 3, (96, 320))
+    status, said, _ = run(source, tmp_path / "out.mp4", "--tile", "192", "--verify")
+    assert status == 0
+    told = r"tiles of 192 against the whole frame 0+: PSNR (\S+) dB, largest difference 0\.0 of 255"
+    assert float(re.fullmatch(told, said.splitlines()[0])[1]) > 100
+    assert [number(image) for _, image in decode(tmp_path / "out.mp4")] == [1, 2, 1]
+    _, _, error = run(source, tmp_path / "whole.mp4", "--tile", "320", "--verify")
+    assert error == f"{source}: restored without tiles, which needs no --verify"
+
+
+def test_tiles_are_taken_where_memory_is_short(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("flowdeblur.video.memory.available_memory", lambda device: 2**20)
+    source = make_clip(tmp_path / "in.mp4", 2, (96, 320))
+    status, _, error = run(source, tmp_path / "out.mp4")
+    assert (status, error) == (0, f"memory is short for {source}: restored in tiles of 128")
+
+
+@pytest.mark.parametrize(
+    ("codec", "name"), [("hevc", "hevc"), ("prores", "prores"), ("ffv1", "ffv1")]
+)
+def test_codec_is_chosen(run, clip, tmp_path, codec, name):
+    assert (
+        run(clip, tmp_path / "out.mkv", "--codec", codec, "--batch", "4", "--dtype", "bf16")[0] == 0
+    )
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert container.streams.video[0].codec_context.name == name
+    assert [number(image) for _, image in decode(tmp_path / "out.mkv")] == [1, 2, 3, 4, 5, 4]
+
+
 def test_quality_is_chosen(run, clip, tmp_path):
     for crf in (10, 45):
         assert run(clip, tmp_path / f"{crf}.mkv", "--crf", crf)[0] == 0
@@ -131,29 +323,91 @@ def test_a_cut_off_video_is_restored_as_far_as_it_goes(run, tmp_path):
     restored = [number(image) for _, image in decode(tmp_path / "out.mp4")]
     count = len(restored)
     assert 0 < count < 40
-    assert restored == [index % 11 for index in range(count)]
+    # Of the last frame a part is left, for which the one before it stands.
+    assert restored[:-1] == [index % 11 for index in range(count - 1)]
+    assert restored[-1] == restored[-2]
     assert status == 1
     assert error == (
-        f"error: {source}: is cut off; frames missing at its end: {40 - count}; "
-        f"{tmp_path}/out.mp4 holds what it still gave"
+        f"error: {source}: is cut off; frames missing at its end: {40 - count}; damaged frames, "
+        f"passed through as they are: {count - 1}; {tmp_path}/out.mp4 holds what it still gave"
     )
 
 
-@pytest.mark.parametrize("output", ["out.mp4", "out"])
-@pytest.mark.parametrize("error", [RuntimeError("kernel"), KeyboardInterrupt()])
-def test_an_interruption_leaves_nothing(run, clip, tmp_path, output, error):
-    if isinstance(error, KeyboardInterrupt):
-        assert run(clip, tmp_path / output, network=Raise(error))[0] == 130
-    else:
-        with pytest.raises(RuntimeError, match="kernel"):
-            run(clip, tmp_path / output, network=Raise(error))
+class Counting(Pick):
+    """Counts frames, and stops as it is told before the fifth."""
+
+    def __init__(self, stop=lambda: None):
+        super().__init__((0, 1), 1)
+        self.stop, self.calls = stop, 0
+
+    def forward(self, frames, *, keep_rnn_weights=True):
+        self.calls += 1
+        if self.calls == 5:
+            self.stop()
+        return super().forward(frames, keep_rnn_weights=keep_rnn_weights)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_an_error_leaves_nothing(run, clip, tmp_path):
+    with pytest.raises(RuntimeError, match="kernel"):
+        run(clip, tmp_path / "out.mp4", network=Raise(RuntimeError("kernel")))
     assert list(tmp_path.iterdir()) == [clip]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_video_leaves_nothing(run, clip, tmp_path, number):
+    def stop():
+        signal.raise_signal(number)
+        signal.raise_signal(number)  # once more, while it is cleaning up
+        pytest.fail("goes on")
+
+    before = signal.getsignal(number)
+    status, _, error = run(clip, tmp_path / "out.mp4", network=Counting(stop))
+    assert (status, error) == (130, "interrupted")
+    assert list(tmp_path.iterdir()) == [clip]
+    assert signal.getsignal(number) == before
+
+
+def test_nohup_is_respected(run, clip, tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop = partial(signal.raise_signal, signal.SIGHUP)
+        assert run(clip, tmp_path / "out.mp4", network=Counting(stop))[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_an_interrupted_folder_is_gone_on_with(run, clip, tmp_path):
+    output = tmp_path / "out"
+    assert run(clip, output, network=Counting(interrupt))[0] == 130
+    kept = {path.name: path.stat().st_mtime_ns for path in output.glob("*.png")}
+    assert 1 <= len(kept) <= 4
+    assert {path.name for path in output.iterdir()} == {*kept, ".unfinished"}
+    for name in kept:
+        assert Image.open(output / name).size == (64, 48)
+
+    status, _, error = run(clip, output, "--no-cuts")
+    assert status == 2
+    assert "out: was begun with another input, weights or options; name another OUT" in error
+
+    network = Counting()
+    status, said, _ = run(clip, output, network=network)
+    assert (status, network.calls) == (0, 6 - len(kept))
+    assert said.startswith(f"restored {6 - len(kept)} frames in ")
+    pictures = sorted(output.iterdir())
+    assert [each.name for each in pictures] == [f"{index:08d}.png" for index in range(6)]
+    assert [number(np.asarray(Image.open(each))) for each in pictures] == [1, 2, 3, 4, 5, 4]
+    assert {name: (output / name).stat().st_mtime_ns for name in kept} == kept
+    assert run(clip, output)[0] == 2  # complete: nothing is replaced unasked
 
 
 def test_a_full_gpu_is_told_in_one_line(run, clip, tmp_path):
     status, _, error = run(clip, tmp_path / "out.mp4", network=Raise(torch.OutOfMemoryError("...")))
     assert status == 1
-    assert error.endswith("has too little memory for 64x48 frames; use the CPU")
+    assert "has too little memory for 64x48 frames; pass a smaller --tile or --batch" in error
     assert list(tmp_path.iterdir()) == [clip]
 
 
@@ -167,47 +421,86 @@ def mistakes():
         "suffix of IN": (["a.xyz", "out.mp4"], "a.xyz: unknown suffix; name a folder or one of"),
         "suffix of OUT": (
             ["in.mp4", "out.avi"],
-            "out.avi: unknown suffix; name a folder (",
+            "out.avi: h264 goes into .mp4, .m4v, .mov, .mkv files; name one, or a folder",
         ),
         "OUT is IN": (["in.mp4", "empty/../in.mp4", "--overwrite"], "is IN itself; name another"),
         "OUT is the folder": (["frames", "frames/", "--overwrite"], "is IN itself; name another"),
         "no folder for OUT": (["in.mp4", "a/b/out.mp4"], "a/b: no such folder; create it"),
         "clip to picture": (["in.mp4", "out.png"], "out.png: a picture cannot hold a clip"),
         "picture to clip": (["a.png", "out.mp4"], "out.mp4: a picture becomes a picture"),
-        "picture to folder": (["a.png", "empty"], "empty: a picture becomes a picture"),
         "frames to file": (["frames", "file", "--overwrite"], "file: is a file; name a folder"),
         "damaged picture": (["text.png", "out.png"], "text.png: is truncated or not a picture"),
         "empty folder": (["empty", "out"], "empty: holds no pictures; put"),
         "mixed sizes": (["mixed", "out"], "2.png: is 32x48, but the first frame 1.png is 64x48"),
         "rate of a video": (["in.mp4", "out.mp4", "--fps", "24"], "--fps: a video keeps its own"),
         "device": (["in.mp4", "out.mp4", "--device", "abacus"], "--device abacus: Expected one of"),
+        "headless": (["headless.mp4", "out.mp4"], "headless.mp4: not a video, or one that is cut"),
+        "CMYK": (["cmyk.jpg", "out.png"], "cmyk.jpg: is in CMYK mode; convert it to RGB"),
+        "GIF": (["moving.gif", "out.mp4"], "moving.gif: unknown suffix; name a folder or one of"),
+        "animation": (["moving.png", "out.png"], "moving.png: holds 3 pictures; save each in a"),
+        "transparent": (["clear.png", "out.png"], "clear.png: has transparent pixels; flatten it"),
+        "only damage": (["damage", "out"], "is truncated or not a picture; replace or remove it"),
+        "two of a name": (["twins", "out.mp4"], "1.jpg: another frame is named 1; remove one"),
+        "unlike pair": (["a.png", "mixed/2.png", "out.png"], "2.png: is 32x48, but the first"),
+        "dangling link": (["dangling.mp4", "out.mp4"], "dangling.mp4: no such file or folder"),
+        "folder as video": (["folder.mp4", "out.mp4"], "folder.mp4: holds no pictures; put"),
+        "no match": (["*.webm", "out"], "*.webm: no such file or folder; check the name"),
+        "two kinds": (["a.png", "in.mp4", "empty"], "a.png: a picture beside videos or folders"),
+        "several to one": (["in.mp4", "frames", "out.mp4"], "out.mp4: several IN need a folder"),
+        "three to one": (
+            ["a.png", "frames/1.png", "frames/2.png", "b.png"],
+            "b.png: a picture cannot hold a clip",
+        ),
+        "codec": (["in.mp4", "out.mp4", "--codec", "ffv1"], "out.mp4: ffv1 goes into .mkv files"),
+        "lossless": (["in.mp4", "o.mkv", "--codec", "ffv1", "--crf", "3"], "--crf: ffv1 has none"),
         "sound": (["pcm.mkv", "out.m4v"], "out.m4v: this kind of file holds no pcm_s16le sound"),
     }
 
 
-@pytest.mark.parametrize("name", mistakes())
-def test_a_mistake_is_told_in_one_line_and_changes_nothing(run, folder, clip, tmp_path, name):
-    (tmp_path / "zero.mp4").touch()
-    for text in ("text.mp4", "text.png", "a.xyz", "file"):
-        (tmp_path / text).write_text("some words\n" * 50)
-    for empty in ("empty", "mixed"):
-        (tmp_path / empty).mkdir()
-    for path, size in (("a.png", (48, 64)), ("mixed/1.png", (48, 64)), ("mixed/2.png", (48, 32))):
-        write_picture(tmp_path / path, picture(0, size))
-    with av.open(str(tmp_path / "song.mp4"), "w") as container:
+@pytest.fixture(scope="module")
+def mess(tmp_path_factory):
+    """A folder of what users have; no test may change it."""
+    path = tmp_path_factory.mktemp("mess")
+    for name in ("frames", "empty", "mixed", "folder.mp4", "damage", "twins"):
+        (path / name).mkdir()
+    for name in ("zero.mp4", "damage/1.png", "damage/2.jpg"):
+        (path / name).touch()
+    for name in ("text.mp4", "text.png", "a.xyz", "file"):
+        (path / name).write_text("some words\n" * 50)
+    for name in ("a.png", "frames/1.png", "frames/2.png", "mixed/1.png", "twins/1.png"):
+        write_picture(path / name, picture())
+    write_picture(path / "twins/1.jpg", picture())
+    write_picture(path / "mixed/2.png", picture(0, (48, 32)))
+    (path / "dangling.mp4").symlink_to("nowhere.mp4")
+    Image.new("CMYK", (64, 48)).save(path / "cmyk.jpg")
+    Image.new("RGBA", (64, 48)).save(path / "clear.png")
+    moving = [Image.new("RGB", (64, 48), (shade, 0, 0)) for shade in (0, 100, 200)]
+    moving[0].save(path / "moving.gif", save_all=True, append_images=moving[1:])
+    (path / "moving.png").write_bytes((path / "moving.gif").read_bytes())
+    with av.open(str(path / "song.mp4"), "w") as container:
         voice = container.add_stream("aac", rate=8000, layout="mono")
         spoken = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         spoken.sample_rate = 8000
         container.mux([*voice.encode(spoken), *voice.encode(None)])
-    make_clip(tmp_path / "pcm.mkv", 2, sound="pcm_s16le")
-    before = sorted(tmp_path.rglob("*"))
-    (source, output, *options), line = mistakes()[name]
-    status, _, error = run(f"{tmp_path}/{source}", f"{tmp_path}/{output}", *options)
+    make_clip(path / "in.mp4", 2)
+    make_clip(path / "pcm.mkv", 2, sound="pcm_s16le")
+    cut(make_clip(path / "headless.mp4", 20), 0.5)  # the index of an MP4 stands at its end
+    return path
+
+
+@pytest.mark.parametrize(("arguments", "line"), mistakes().values(), ids=mistakes().keys())
+def test_a_mistake_is_told_in_one_line_and_changes_nothing(run, mess, monkeypatch, arguments, line):
+    def state():
+        return sorted((str(each), each.lstat().st_mtime_ns) for each in mess.rglob("*"))
+
+    before = state()
+    monkeypatch.chdir(mess)
+    status, _, error = run(*arguments)
     assert status == 2
     assert error.startswith("error: ")
     assert line in error
     assert "\n" not in error
-    assert sorted(tmp_path.rglob("*")) == before
+    assert state() == before
 
 
 def test_weights_must_be_named(run, clip, tmp_path):
@@ -215,12 +508,18 @@ def test_weights_must_be_named(run, clip, tmp_path):
     assert (status, error) == (2, "error: --weights: name a weights file (.safetensors)")
 
 
-@pytest.mark.parametrize("option", ["--crf=52", "--fps=0", "--fps=1/0", "--fps=x"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--crf=52", "--fps=0", "--fps=1/0", "--fps=x", "--tile=100", "--tile=128", "--tile=x"),
+        *("--batch=0", "--shard=0/2", "--shard=3/2", "--shard=1"),
+    ],
+)
 def test_values_out_of_range_are_refused(run, clip, tmp_path, option, capsys):
     with pytest.raises(SystemExit) as exit_:
         run(clip, tmp_path / "out.mp4", option)
     assert exit_.value.code == 2
-    assert f"argument {option[:5]}: must be a" in capsys.readouterr().err
+    assert f"argument {option.partition('=')[0]}: must be " in capsys.readouterr().err
 
 
 def test_help_shows_examples_without_loading_torch():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 
@@ -26,7 +27,8 @@ class Pick(nn.Module):
 
     def forward(self, frames, *, keep_rnn_weights=True):
         assert not keep_rnn_weights
-        assert frames.shape[:3] == (1, len(self.frame_offsets), 3)
+        self.batches = [*getattr(self, "batches", []), len(frames)]
+        assert frames.shape[1:3] == (len(self.frame_offsets), 3)
         assert frames.dtype == torch.float32
         assert torch.is_inference_mode_enabled()
         assert not self.training
@@ -52,6 +54,14 @@ def picture(index: int = 0, size: tuple[int, int] = (48, 64)) -> np.ndarray:
     y, x = np.mgrid[: size[0], : size[1]]
     red, green = x * 255 // size[1], y * 200 // size[0]
     return np.stack([red, green, np.full_like(x, 20 + 20 * (index % 11))], -1).astype(np.uint8)
+
+
+def scene(seed: int, size: tuple[int, int] = (90, 160)) -> np.ndarray:
+    """Blurred patches of few colours; another seed makes another scene."""
+    random = np.random.default_rng(seed)
+    palette = random.integers(0, 256, (6, 3))
+    patches = palette[random.integers(0, 6, (5, 8))].astype(np.uint8)
+    return np.asarray(Image.fromarray(patches).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def number(image: np.ndarray) -> int:

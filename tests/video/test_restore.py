@@ -80,6 +80,41 @@ def test_a_single_frame_is_paired_with_itself_and_says_so(caplog):
     assert message.startswith("a single frame: without a second one")
 
 
+@pytest.mark.parametrize("batch", [2, 3, 20])
+@pytest.mark.parametrize("offset", [-1, 1])
+def test_batches_change_nothing(batch, offset):
+    network = Pick((-1, 0, 1), offset)
+    restored = list(restore(network, clip(8), device=CPU, batch=batch))
+    assert [frame.name for frame in restored] == [f"frame {i}" for i in range(8)]
+    assert network.batches == [batch] * (8 // batch) + ([8 % batch] if 8 % batch else [])
+    assert [number(frame.image) for frame in restored] == numbers(Pick((-1, 0, 1), offset), 8)
+
+
+def test_frames_that_are_done_are_left_out():
+    network = Pick((0, 1), 1)
+    restored = list(restore(network, clip(5), device=CPU, done={"frame 0", "frame 3"}))
+    assert [(each.name, number(each.image)) for each in restored] == [
+        ("frame 1", 2),
+        ("frame 2", 3),
+        ("frame 4", 3),
+    ]
+    assert network.batches == [1, 1, 1]
+
+
+def test_bf16_is_by_choice():
+    class Precision(Pick):
+        def forward(self, frames, *, keep_rnn_weights=True):
+            weight = torch.eye(3)[:, :, None, None]
+            return Restored(torch.nn.functional.conv2d(frames[:, 0], weight))
+
+    rounded = torch.arange(256).div(255).bfloat16().float().mul(255).round().to(torch.uint8)
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
+    for dtype, expected in ((torch.float32, np.arange(256)), (torch.bfloat16, rounded.numpy())):
+        frame = Frame(values, "", Fraction(0))
+        (after,) = restore(Precision((0,)), [frame], device=CPU, dtype=dtype)
+        np.testing.assert_array_equal(after.image[..., 0].ravel(), expected)
+
+
 def test_no_frames():
     assert numbers(Pick(), 0) == []
 
@@ -117,6 +152,20 @@ def test_values_are_rounded_and_clamped():
         network.by = by
         (after,) = restore(network, [Frame(image, "", Fraction(0))], device=CPU)
         assert after.image.ravel().tolist() == expected
+
+
+@pytest.mark.parametrize("full", [lambda: torch.empty(10**15), lambda: _raise_out_of_memory()])
+def test_short_memory_is_a_failure(full):
+    class Greedy(Pick):
+        def forward(self, frames, *, keep_rnn_weights=True):
+            full()
+
+    with pytest.raises(Failure, match="too little memory for 64x48 frames; pass a smaller --tile"):
+        list(restore(Greedy(), clip(2), device=CPU))
+
+
+def _raise_out_of_memory():
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def test_values_that_are_not_finite_are_a_failure():

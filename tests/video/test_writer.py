@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import resource
+from dataclasses import replace
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 from tests.video.clips import decode, make_clip, number, picture, psnr, sound_packets
 
-from flowdeblur.errors import UserError
+from flowdeblur.errors import Failure, UserError
 from flowdeblur.video.clip import Frame, VideoFormat
+from flowdeblur.video.codecs import FFV1, H264, HEVC, PRORES, Encoding
 from flowdeblur.video.colour import Colour
+from flowdeblur.video.journal import Journal
 from flowdeblur.video.reader import VideoReader
 from flowdeblur.video.writer import writing_picture, writing_pictures, writing_video
 
@@ -21,8 +26,9 @@ def frames(count=6, size=(48, 64), step=Fraction(1, 25)):
     return [Frame(picture(i, size), f"{i:08d}", i * step) for i in range(count)]
 
 
-def write(path, clip, video_format=FORMAT, crf=17):
-    with writing_video(path, clip[0].image.shape[:2], video_format, crf=crf) as sink:
+def write(path, clip, video_format=FORMAT, crf=17, encoding=None):
+    encoding = encoding or Encoding(H264, crf)
+    with writing_video(path, clip[0].image.shape[:2], video_format, encoding=encoding) as sink:
         for frame in clip:
             sink(frame)
     return path
@@ -30,7 +36,8 @@ def write(path, clip, video_format=FORMAT, crf=17):
 
 def copy(source, path, crf=17):
     reader = VideoReader(source)
-    with writing_video(path, reader.size, reader.format, crf=crf, source=source) as sink:
+    encoding = Encoding(H264, crf)
+    with writing_video(path, reader.size, reader.format, encoding=encoding, source=source) as sink:
         for frame in reader:
             sink(frame)
     return path
@@ -150,24 +157,64 @@ def test_title_and_date_are_kept(tmp_path):
         assert facts.items() <= container.metadata.items()
 
 
-def test_subtitles_are_announced_as_left_out(tmp_path, caplog):
-    source = tmp_path / "in.mkv"
-    plain, text = make_clip(tmp_path / "plain.mkv", 2), tmp_path / "a.srt"
-    text.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+@pytest.fixture
+def titled(tmp_path):
+    """A video with sound, subtitles and chapters."""
+    path, text = tmp_path / "in.mkv", tmp_path / "a.srt"
+    plain = make_clip(tmp_path / "plain.mkv", 40, sound="aac")
+    text.write_text(
+        "1\n00:00:00,100 --> 00:00:00,500\nHello\n\n2\n00:00:01,000 --> 00:00:01,200\nYou\n"
+    )
+    chapters = [
+        {"id": i, "start": 600 * i, "end": 600 * (i + 1), "time_base": Fraction(1, 1000)}
+        | {"metadata": {"title": f"part {i}"}}
+        for i in range(2)
+    ]
     with (
         av.open(str(plain)) as container,
         av.open(str(text)) as lines,
-        av.open(str(source), "w") as titled,
+        av.open(str(path), "w") as target,
     ):
-        originals = container.streams.video[0], lines.streams.subtitles[0]
-        copies = [titled.add_stream_from_template(original) for original in originals]
-        for original, copied in zip(originals, copies, strict=True):
-            for packet in original.container.demux(original):
+        target.set_chapters(chapters)
+        originals = [*container.streams, lines.streams.subtitles[0]]
+        copies = {each: target.add_stream_from_template(each) for each in originals}
+        copies[originals[1]].metadata["language"] = "fra"
+        copies[originals[2]].metadata["language"] = "swe"
+        copies[originals[2]].disposition = Disposition.forced
+        for source in (container, lines):
+            for packet in source.demux():
                 if packet.size:
-                    packet.stream = copied
-                    titled.mux(packet)
-    copy(source, tmp_path / "out.mkv")
-    assert caplog.messages == [f"{source}: not copied: 1 x subtitle"]
+                    packet.stream = copies[packet.stream]
+                    target.mux(packet)
+    return path
+
+
+def subtitles(path):
+    with av.open(str(path)) as container:
+        packets = container.demux(container.streams.subtitles[0])
+        return [(float(each.pts * each.time_base), bytes(each)) for each in packets if each.size]
+
+
+def test_subtitles_and_chapters_are_copied(titled, tmp_path, caplog):
+    path = copy(titled, tmp_path / "out.mkv")
+    assert [text for _, text in subtitles(path)] == [b"Hello", b"You"]
+    assert subtitles(path) == subtitles(titled)
+    assert sound_packets(path) == sound_packets(titled)
+    with av.open(str(path)) as container:
+        assert [each.language for each in container.streams] == [None, "fra", "swe"]
+        assert container.streams[2].disposition == Disposition.forced
+        chapters = [
+            (each["start"] * each["time_base"], each["metadata"]["title"])
+            for each in container.chapters()
+        ]
+    assert chapters == [(0, "part 0"), (Fraction(3, 5), "part 1")]
+    assert caplog.messages == []
+
+
+def test_subtitles_that_do_not_fit_are_announced_as_left_out(titled, tmp_path, caplog):
+    path = copy(titled, tmp_path / "out.mp4")
+    assert caplog.messages == [f"{titled}: not copied: 1 x subtitle"]
+    assert len(decode(path)) == 40
 
 
 def test_sound_that_does_not_fit_is_refused(tmp_path):
@@ -178,8 +225,115 @@ def test_sound_that_does_not_fit_is_refused(tmp_path):
 
 
 def test_other_suffixes_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"a\.avi: unknown suffix; name a \.mp4, \.m4v"):
+    with pytest.raises(UserError, match=r"a\.avi: h264 goes into \.mp4, \.m4v, \.mov, \.mkv files"):
         write(tmp_path / "a.avi", frames(1))
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "encoded"),
+    [
+        (HEVC, ".mp4", "yuv420p"),
+        (HEVC, ".mkv", "yuv420p"),
+        (PRORES, ".mov", "yuv422p10le"),
+        (PRORES, ".mkv", "yuv422p10le"),
+        (FFV1, ".mkv", "bgr0"),
+    ],
+)
+def test_codecs(tmp_path, codec, suffix, encoded):
+    encoding = Encoding(codec)
+    path = write(tmp_path / f"a{suffix}", frames(8, (96, 128)), encoding=encoding)
+    written = decode(path)
+    assert first_stream(path)[1] == encoded
+    assert [time for time, _ in written] == pytest.approx([i / 25 for i in range(8)], abs=1e-3)
+    for index, frame in enumerate(VideoReader(path)):
+        image = frame.image // 257 if frame.image.dtype == np.uint16 else frame.image
+        assert psnr(image, picture(index, (96, 128))) > (90 if codec is FFV1 else 38)
+
+
+def test_hevc_has_the_tag_that_players_look_for(tmp_path):
+    path = write(tmp_path / "a.mp4", frames(2, (96, 128)), encoding=Encoding(HEVC))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "levels"), [(HEVC, ".mp4", 3), (PRORES, ".mov", 1), (FFV1, ".mkv", 0)]
+)
+def test_deep_frames_keep_more_than_8_bits(tmp_path, codec, suffix, levels):
+    """A slow ramp, which 8 bits would turn into steps of 257."""
+    ramp = np.linspace(20000, 24000, 128).astype(np.uint16)
+    deep = np.ascontiguousarray(np.broadcast_to(ramp[:, None], (96, 128, 3)))
+    clip = [Frame(deep, str(i), Fraction(i, 25)) for i in range(2)]
+    encoding = Encoding(codec, None if codec.crf is None else 1)
+    path = write(tmp_path / f"a{suffix}", clip, replace(FORMAT, deep=True), encoding=encoding)
+    reader = VideoReader(path)
+    assert reader.format.deep
+    for frame in reader:
+        assert frame.image.dtype == np.uint16
+        columns = frame.image.mean((0, 2))
+        assert np.abs(columns - ramp).max() <= 64 * levels
+        if levels == 0:
+            np.testing.assert_array_equal(frame.image, deep)
+
+
+def test_prores_of_a_full_range_clip_keeps_its_colours(tmp_path):
+    full = replace(FORMAT, colour=Colour(1, 2))
+    path = write(tmp_path / "a.mov", frames(2, (96, 128)), full, encoding=Encoding(PRORES))
+    (first, _) = VideoReader(path)
+    assert psnr(np.round(first.image / 257), picture(0, (96, 128))) > 38
+
+
+def test_deep_frames_in_h264_are_announced(tmp_path, caplog):
+    write(tmp_path / "a.mp4", frames(1), replace(FORMAT, deep=True))
+    assert caplog.messages == [
+        f"{tmp_path}/a.mp4: frames of more than 8 bits are written in 8; --codec hevc keeps 10"
+    ]
+
+
+@pytest.mark.parametrize("option", ["crf", "preset"])
+def test_options_that_a_codec_has_not_are_refused(option):
+    with pytest.raises(UserError, match=rf"--{option}: prores has none; leave it out"):
+        Encoding(PRORES, **{option: 1})
+
+
+def test_a_slower_preset_is_handed_on():
+    assert Encoding(preset="veryslow").options == {"crf": "17", "preset": "veryslow"}
+
+
+@pytest.fixture
+def disk_of_5_kb():
+    """Files that grow beyond it fail as they would on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def noise(count):
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (count, 96, 128, 3), np.uint8)
+    return [Frame(each, str(i), Fraction(i, 25)) for i, each in enumerate(pictures)]
+
+
+@pytest.mark.parametrize("count", [1, 80])
+def test_a_full_disk_leaves_no_video(tmp_path, disk_of_5_kb, count):
+    with pytest.raises(Failure, match=r"a\.mp4: cannot be written \(File too large\); make room"):
+        write(tmp_path / "a.mp4", noise(count))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_half_picture(tmp_path, disk_of_5_kb):
+    def run():
+        with writing_pictures(Journal(tmp_path / "out", "origin")) as sink:
+            sink(frames(1)[0])
+            sink(noise(1)[0])
+
+    with pytest.raises(Failure, match=r"out: cannot be written \(File too large\); make room"):
+        run()
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [
+        ".unfinished",
+        "00000000.png",
+    ]
 
 
 def test_a_better_quality_is_closer(tmp_path):
@@ -209,7 +363,7 @@ def test_an_interrupted_video_leaves_nothing(tmp_path, error, written):
     earlier.write_text("earlier")
 
     def interrupted():
-        with writing_video(earlier, (48, 64), FORMAT, crf=17, source=source) as sink:
+        with writing_video(earlier, (48, 64), FORMAT, source=source) as sink:
             for frame in frames(written):
                 sink(frame)
             raise error
@@ -222,7 +376,7 @@ def test_an_interrupted_video_leaves_nothing(tmp_path, error, written):
 
 def test_pictures_are_written_under_the_names_of_the_frames(tmp_path):
     deep = Frame(picture(3).astype(np.uint16) * 257, "deep", Fraction(0))
-    with writing_pictures(tmp_path / "out") as sink:
+    with writing_pictures(Journal(tmp_path / "out", "origin")) as sink:
         for frame in [*frames(2), deep]:
             sink(frame)
     names = ["00000000.png", "00000001.png", "deep.png"]

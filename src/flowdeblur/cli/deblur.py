@@ -1,41 +1,26 @@
-"""``flowdeblur deblur``: restore a video, a folder of frames or a picture."""
+"""``flowdeblur deblur``: restore videos, folders of frames and pictures."""
 
 from __future__ import annotations
 
 import argparse
-import os
+import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowdeblur.cli import explaining
+from flowdeblur.cli.deblur_arguments import parse
+from flowdeblur.cli.signals import stopping_cleanly
 from flowdeblur.errors import Failure, UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
     import torch
+    from torch import nn
 
-    from flowdeblur.video.clip import FrameReader, Sink
-
-_DESCRIPTION = """\
-Remove motion blur from a video, a folder of frames or a single picture. Every frame is restored,
-the first and last included; size, frame rate, time stamps, colours and sound are kept."""
-
-_EPILOG = """\
-examples:
-  flowdeblur deblur shaky.mp4 sharp.mp4 --weights weights.safetensors
-  flowdeblur deblur frames/ restored/ --weights weights.safetensors --device cpu
-  flowdeblur deblur frames/ restored.mp4 --weights weights.safetensors --fps 24
-
-A video becomes H.264 in 8 bits (yuv444p where width or height is odd). Its sound is copied as it
-is; subtitles, chapters and data streams are not. Rotated videos come out upright.
-Pictures in a folder are taken in natural order and written as PNG under the same names. A folder
-of two pictures is the shortest clip with motion; a single picture is paired with itself.
-
-OUT appears only when it is complete. If IN is damaged or cut off, all frames that can be decoded
-are restored and OUT is written, an error tells what is missing, and the exit status is 1. Mistakes
-on the command line leave everything untouched, with exit status 2."""
+    from flowdeblur.video.clip import FrameReader
+    from flowdeblur.video.outputs import Output
+    from flowdeblur.video.tiles import Tiled
 
 
 def main(argv: Sequence[str]) -> int:
@@ -49,161 +34,160 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         UserError: a mistake in the arguments or the files; OUT is as it was before.
-        Failure: IN is damaged, and OUT holds what could be decoded; or the network failed, and OUT
-            is as it was before.
+        Failure: IN is damaged, and OUT holds what could be decoded; or the network failed or OUT
+            cannot be written, and OUT is as it was before, or a folder to go on with.
+        KeyboardInterrupt: Ctrl-C, or the process was asked to end; the same holds of OUT.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse(argv)
     if arguments.weights is None:
         raise UserError("--weights: name a weights file (.safetensors)")
+    with stopping_cleanly():
+        try:
+            return _run(arguments)
+        except OSError as error:
+            raise Failure(f"{error.filename}: {error.strerror}") from None
 
-    from tqdm import tqdm
 
-    from flowdeblur.video.restore import restore
+def _run(arguments: argparse.Namespace) -> int:
+    from flowdeblur.video.inputs import find_sources
+    from flowdeblur.video.outputs import choose_encoding, choose_output, collect, is_finished
     from flowdeblur.weights import load
 
-    reader = _reader(arguments.input, arguments.fps)
-    output = _output(arguments, reader)
-    device = _device(arguments.device)
-    network = load(arguments.weights)
-    started, count = time.perf_counter(), 0
-    with output as write:
-        restored = restore(network, reader, device=device)
-        for frame in tqdm(restored, total=reader.count, unit="frame", disable=None):
-            write(frame)
-            count += 1
-    seconds = time.perf_counter() - started
-    print(f"restored {count} frame{'s' * (count != 1)} in {seconds:.1f} s: {arguments.output}")
-    if reader.damage:
-        raise Failure(
-            f"{reader.path}: {reader.damage}; {arguments.output} holds what it still gave"
+    encoding = choose_encoding(arguments.codec, arguments.crf, arguments.preset)
+    sources = find_sources(_names(arguments.inputs))
+    if not _is_collection(arguments, bool(sources[0].pictures)):
+        (source,) = sources
+        reader = source.open(arguments.fps)
+        output = choose_output(
+            arguments.output, source, reader, encoding, overwrite=arguments.overwrite
         )
+        explaining.check(arguments, reader)
+        device = find_device(arguments.device)
+        network = load(arguments.weights)
+        explaining.explain(arguments, network, reader, device)
+        _restore(network, reader, output, device, arguments)
+        return 0
+
+    explaining.check(arguments, None)
+    index, count = arguments.shard or (1, 1)
+    targets = collect(Path(arguments.output), sources, encoding)
+    device = find_device(arguments.device)
+    network = load(arguments.weights)
+    Path(arguments.output).mkdir(exist_ok=True)
+    failed, shard = 0, list(targets.items())[index - 1 :: count]
+    for path, source in shard:
+        if is_finished(path) and not arguments.overwrite:
+            print(f"{path}: there already, skipped")
+            continue
+        try:
+            reader = source.open(arguments.fps)
+            output = choose_output(
+                str(path), source, reader, encoding, overwrite=arguments.overwrite
+            )
+            _restore(network, reader, output, device, arguments)
+        except (UserError, Failure, OSError) as error:
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+    if failed:
+        raise Failure(f"{failed} of {len(shard)} inputs failed, see above")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="flowdeblur deblur",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "input", metavar="IN", type=Path, help="a video, a folder of frames, or a picture"
-    )
-    parser.add_argument(
-        "output",
-        metavar="OUT",
-        help="a video (.mp4, .m4v, .mov, .mkv) or a folder for PNG files; for a picture, a picture",
-    )
-    parser.add_argument("--weights", metavar="NAME|PATH", help="weights of the network")
-    parser.add_argument(
-        "--device", help="cpu, cuda, cuda:1, ... (default: the GPU if there is one)"
-    )
-    parser.add_argument(
-        "--crf",
-        type=_quality,
-        metavar="0..51",
-        default=17,
-        help="quality of a video, 0 is lossless and largest (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--fps",
-        type=_rate,
-        metavar="RATE",
-        help="frames a second of a video made from a folder, as 24 or 30000/1001 (default: 30)",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace OUT; in a folder, files of the same name (others stay)",
-    )
-    return parser
+def _restore(
+    network: nn.Module,
+    reader: FrameReader,
+    output: Output,
+    device: torch.device,
+    arguments: argparse.Namespace,
+) -> None:
+    """Restore a clip: the place where frames, network and output meet."""
+    import torch
+    from tqdm import tqdm
+
+    from flowdeblur.video.background import reading_ahead, writing_behind
+    from flowdeblur.video.journal import origin
+    from flowdeblur.video.memory import portion
+    from flowdeblur.video.restore import restore
+    from flowdeblur.video.tiles import Tiled
+
+    tile, batch = portion(reader.size, device, tile=arguments.tile)
+    tiled = Tiled(network, tile) if tile and tile < max(reader.size) else None
+    if tiled and not arguments.tile:
+        _tell(f"memory is short for {reader.path}: restored in tiles of {tile}")
+    if arguments.verify:
+        _verify(tiled, reader, device)
+    batch = arguments.batch or batch
+    done = output.begin(origin(reader, network, arguments.tile, arguments.dtype, arguments.cuts))
+    started, count, ahead = time.perf_counter(), 0, batch + 1
+    with (
+        output.writing() as sink,
+        writing_behind(sink, ahead) as write,
+        reading_ahead(reader, ahead) as frames,
+        tqdm(
+            total=reader.expected,
+            initial=len(done),
+            unit=" frames",
+            disable=None,
+            bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left",
+        ) as bar,
+    ):
+        for frame in restore(
+            tiled or network,
+            frames,
+            device=device,
+            dtype=torch.bfloat16 if arguments.dtype == "bf16" else torch.float32,
+            batch=batch,
+            cuts=arguments.cuts,
+            done=done,
+        ):
+            write(frame)
+            count += 1
+            bar.update()
+    seconds = time.perf_counter() - started
+    print(f"restored {count} frame{'s' * (count != 1)} in {seconds:.1f} s: {output.path}")
+    if reader.damage:
+        raise Failure(f"{reader.path}: {reader.damage}; {output.path} holds what it still gave")
 
 
-def _quality(text: str) -> int:
-    if not text.isdecimal() or int(text) > 51:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 51, not {text}")
-    return int(text)
+def _verify(tiled: Tiled | None, reader: FrameReader, device: torch.device) -> None:
+    """Print what tiles do to the clip's first frame."""
+    from flowdeblur.video.restore import to_tensor, windows
+    from flowdeblur.video.tiles import difference
 
-
-def _rate(text: str) -> Fraction:
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
-    return rate
-
-
-def _reader(path: Path, fps: Fraction | None) -> FrameReader:
-    from flowdeblur.pictures import SUFFIXES, list_pictures
-    from flowdeblur.video.reader import VIDEO_SUFFIXES, PictureReader, VideoReader
-
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder; check the name")
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        return PictureReader(path, list_pictures(path), fps or Fraction(30))
-    if suffix in SUFFIXES:
-        return PictureReader(path, [path], fps or Fraction(30))
-    if suffix not in VIDEO_SUFFIXES:
-        known = ", ".join((*VIDEO_SUFFIXES, *SUFFIXES))
-        raise UserError(f"{path}: unknown suffix; name a folder or one of {known}")
-    if fps is not None:
-        raise UserError("--fps: a video keeps its own frame rate; leave --fps out")
-    return VideoReader(path)
-
-
-def _output(arguments: argparse.Namespace, reader: FrameReader) -> AbstractContextManager[Sink]:
-    """Choose the writer by what OUT and IN are, after seeing that nothing gets lost."""
-    from flowdeblur.pictures import SUFFIXES
-    from flowdeblur.video.writer import (
-        WRITABLE_SUFFIXES,
-        writing_picture,
-        writing_pictures,
-        writing_video,
+    if tiled is None:
+        _tell(f"{reader.path}: restored without tiles, which needs no --verify")
+        return
+    window = next(windows(reader, tiled.frame_offsets))
+    off = difference(tiled.to(device).eval(), to_tensor(window, device))
+    print(
+        f"tiles of {tiled.tile} against the whole frame {window.current.name}: PSNR {off.psnr:.1f} "
+        f"dB, largest difference {off.largest:.1f} of 255"
     )
 
-    path, suffix = Path(arguments.output), Path(arguments.output).suffix.lower()
-    is_folder = path.is_dir() or not suffix or arguments.output.endswith(os.sep)
-    from_picture = reader.path.is_file() and reader.path.suffix.lower() in SUFFIXES
-    _check_free(path, reader.path, overwrite=arguments.overwrite)
-    if from_picture:
-        if suffix in SUFFIXES and not is_folder:
-            return writing_picture(path)
-        raise UserError(f"{path}: a picture becomes a picture; name one of {', '.join(SUFFIXES)}")
-    if is_folder:
-        if path.is_file():
-            raise UserError(f"{path}: is a file; name a folder, or a file with a suffix")
-        return writing_pictures(path)
-    if suffix in WRITABLE_SUFFIXES:
-        source = reader.path if reader.path.is_file() else None
-        return writing_video(path, reader.size, reader.format, crf=arguments.crf, source=source)
-    if suffix in SUFFIXES:
-        raise UserError(f"{path}: a picture cannot hold a clip; name a video or a folder")
-    known = ", ".join(WRITABLE_SUFFIXES)
-    raise UserError(f"{path}: unknown suffix; name a folder (with a / at its end) or {known}")
+
+def _names(inputs: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for each in inputs:
+        names += filter(None, map(str.strip, sys.stdin)) if each == "-" else [each]
+    if not names:
+        raise UserError("-: the list on the standard input is empty; give one name a line")
+    return names
 
 
-def _check_free(path: Path, source: Path, *, overwrite: bool) -> None:
-    parent = path.absolute().parent
-    if path.resolve() == source.resolve():
-        raise UserError(f"{path}: is IN itself; name another OUT")
-    if not parent.is_dir():
-        raise UserError(f"{parent}: no such folder; create it")
-    if not os.access(parent, os.W_OK):
-        raise UserError(f"{parent}: cannot be written to; name another OUT")
-    taken = any(path.iterdir()) if path.is_dir() else path.exists()
-    if taken and not overwrite:
-        raise UserError(f"{path}: exists already; name another OUT or pass --overwrite")
+def _is_collection(arguments: argparse.Namespace, pictures: bool) -> bool:
+    """Whether OUT takes one result of each IN, though there may be only one."""
+    named_itself = len(arguments.inputs) == 1 and Path(arguments.inputs[0]).exists()
+    return not pictures and not (named_itself and arguments.shard is None)
 
 
-def _device(name: str | None) -> torch.device | None:
+def find_device(name: str | None) -> torch.device:
+    """The device of that name; without one the GPU if there is one, else the CPU."""
     import torch
 
+    from flowdeblur.video.restore import automatic_device
+
     if name is None:
-        return None
+        return automatic_device()
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -211,3 +195,7 @@ def _device(name: str | None) -> torch.device | None:
         reason = str(error).splitlines()[0]
         raise UserError(f"--device {name}: {reason}; use cpu, or leave it out") from None
     return device
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -16,6 +16,9 @@ from flowdeblur.data.neighbours import neighbour
 from flowdeblur.errors import Failure
 from flowdeblur.pictures import Picture
 from flowdeblur.video.clip import Frame, in_words
+from flowdeblur.video.shots import Shots
+
+_CPU_IS_FULL = "DefaultCPUAllocator"  # part of the only message that has no type of its own
 
 _log = logging.getLogger(__name__)
 
@@ -28,16 +31,27 @@ class Window(NamedTuple):
 
 
 def restore(
-    network: nn.Module, frames: Iterable[Frame], *, device: torch.device | None = None
+    network: nn.Module,
+    frames: Iterable[Frame],
+    *,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+    batch: int = 1,
+    cuts: bool = True,
+    done: Collection[str] = (),
 ) -> Iterator[Frame]:
     """Restore every frame of a clip, the first and last included.
 
     Args:
         network: reads the frames at ``network.frame_offsets``, relative to the one to restore, as
-            (1, T, 3, H, W) in [0, 1], and returns a named tuple with ``restored`` (1, 3, H, W). It
+            (B, T, 3, H, W) in [0, 1], and returns a named tuple with ``restored`` (B, 3, H, W). It
             is moved to ``device`` and put into evaluation mode.
-        frames: the clip in order, frames of one size.
+        frames: the clip in order, frames of one size. Damaged ones pass through.
         device: where to compute; the GPU if there is one, else the CPU.
+        dtype: of convolutions; below float32 by autocast.
+        batch: how many frames are restored at a time.
+        cuts: whether shots are told apart, so that no frame is restored with one of another shot.
+        done: names of frames to leave out.
 
     Yields:
         The frames with restored images, rounded to the depth of their input.
@@ -47,16 +61,13 @@ def restore(
     """
     device = device or automatic_device()
     network = network.to(device).eval()
-    for current, neighbours in windows(frames, cast("tuple[int, ...]", network.frame_offsets)):
-        images = [frame.image for frame in neighbours]
-        try:
-            image = _restore_image(network, images, current.image, device)
-        except torch.OutOfMemoryError:
-            size = in_words(current.image.shape)
-            raise Failure(
-                f"{device} has too little memory for {size} frames; use the CPU"
-            ) from None
-        yield replace(current, image=image)
+    offsets = cast("tuple[int, ...]", network.frame_offsets)
+    wanted = (each for each in windows(frames, offsets, cuts=cuts) if each.current.name not in done)
+    while group := list(itertools.islice(wanted, batch)):
+        whole = [window for window in group if not window.current.damaged]
+        images = iter(_restore_images(network, whole, device, dtype))
+        for current, _ in group:
+            yield current if current.damaged else replace(current, image=next(images))
 
 
 def automatic_device() -> torch.device:
@@ -64,24 +75,46 @@ def automatic_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def windows(frames: Iterable[Frame], offsets: Sequence[int]) -> Iterator[Window]:
+def windows(
+    frames: Iterable[Frame], offsets: Sequence[int], *, cuts: bool = True
+) -> Iterator[Window]:
     """Pair each frame with its neighbours, holding no frame that the offsets do not reach.
 
     Args:
         frames: the clip in order.
         offsets: of the wanted frames, relative to the current one.
+        cuts: whether neighbours are looked for in the frame's own shot only.
 
     Yields:
-        One window a frame; beyond the ends of the clip
+        One window a frame; beyond the ends of the clip, or of the shot,
             :func:`~flowdeblur.data.neighbours.neighbour` chooses.
     """
-    source = iter(frames)
+    count = 0
+    for _, shot in itertools.groupby(frames, Shots(cuts=cuts)):
+        for window in _windows(shot, offsets):
+            count += 1
+            yield window
+    if count == 1 and any(offsets):
+        _log.warning("a single frame: without a second one the network sees no motion")
+
+
+def to_tensor(window: Window, device: torch.device) -> Tensor:
+    """Put a window's frames on a device, as (1, T, 3, H, W) in [0, 1]."""
+    images = [
+        torch.from_numpy(frame.image).to(device).permute(2, 0, 1).contiguous().float()
+        / np.iinfo(frame.image.dtype).max
+        for frame in window.frames
+    ]
+    return torch.stack(images)[None]
+
+
+def _windows(shot: Iterator[Frame], offsets: Sequence[int]) -> Iterator[Window]:
     reach = max(map(abs, offsets))
     held: dict[int, Frame] = {}
     read, ended = 0, False
     for index in itertools.count():
         while not ended and read <= index + reach:
-            frame = next(source, None)
+            frame = next(shot, None)
             if frame is None:
                 ended = True
             else:
@@ -89,8 +122,6 @@ def windows(frames: Iterable[Frame], offsets: Sequence[int]) -> Iterator[Window]
                 read += 1
         if index == read:
             return
-        if read == 1 and any(offsets):
-            _log.warning("a single frame: without a second one the network sees no motion")
         # Before the end is seen, every frame in reach is there, so that `read` limits nothing.
         frames_read = tuple(held[neighbour(index, offset, read)] for offset in offsets)
         yield Window(held[index], frames_read)
@@ -98,19 +129,31 @@ def windows(frames: Iterable[Frame], offsets: Sequence[int]) -> Iterator[Window]
 
 
 @torch.inference_mode()
-def _restore_image(
-    network: nn.Module, images: Sequence[Picture], like: Picture, device: torch.device
-) -> Picture:
-    frames = torch.stack([_to_tensor(image, device) for image in images])
-    restored: Tensor = network(frames[None], keep_rnn_weights=False).restored[0]
-    if not restored.isfinite().all():
+def _restore_images(
+    network: nn.Module, windows: Sequence[Window], device: torch.device, dtype: torch.dtype
+) -> list[Picture]:
+    if not windows:
+        return []
+    try:
+        frames = torch.cat([to_tensor(window, device) for window in windows])
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            restored: Tensor = network(frames, keep_rnn_weights=False).restored
+        pairs = zip(windows, restored.float(), strict=True)
+        return [_to_picture(image, window.current.image.dtype) for window, image in pairs]
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and _CPU_IS_FULL not in str(error):
+            raise
+        size = in_words(windows[0].current.image.shape)
+        raise Failure(
+            f"{device} has too little memory for {size} frames; pass a smaller --tile or --batch, "
+            "or --device cpu"
+        ) from None
+
+
+def _to_picture(image: Tensor, dtype: np.dtype[np.uint8 | np.uint16]) -> Picture:
+    if not image.isfinite().all():
         raise Failure("the network's output is not finite; its weights are damaged")
-    scaled = restored.clamp(0, 1).mul_(np.iinfo(like.dtype).max).round_()
-    depth = torch.uint8 if like.dtype == np.uint8 else torch.uint16
-    image: Picture = scaled.to(depth).permute(1, 2, 0).cpu().contiguous().numpy()
-    return image
-
-
-def _to_tensor(image: Picture, device: torch.device) -> Tensor:
-    channels_first = torch.from_numpy(image).to(device).permute(2, 0, 1).contiguous()
-    return channels_first.float().div_(np.iinfo(image.dtype).max)
+    scaled = image.clamp(0, 1).mul_(np.iinfo(dtype).max).round_()
+    depth = torch.uint8 if dtype == np.uint8 else torch.uint16
+    picture: Picture = scaled.to(depth).permute(1, 2, 0).contiguous().cpu().numpy()
+    return picture

@@ -1,0 +1,196 @@
+"""What becomes of a clip: a video, a folder of pictures or a picture, without losing anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from flowdeblur.errors import UserError
+from flowdeblur.pictures import SUFFIXES
+from flowdeblur.video.clip import FrameReader, Sink
+from flowdeblur.video.codecs import CODECS, H264, Encoding
+from flowdeblur.video.inputs import Source
+from flowdeblur.video.journal import Journal, is_unfinished
+from flowdeblur.video.writer import (
+    check_suffix,
+    writing_picture,
+    writing_pictures,
+    writing_video,
+)
+
+
+class Output(Protocol):
+    """Where a clip's restored frames go.
+
+    Attributes:
+        path: the file or folder.
+    """
+
+    path: Path
+
+    def begin(self, origin: str) -> Collection[str]:
+        """Get ready, and say which frames need not be restored.
+
+        Args:
+            origin: what the frames are made of, see :func:`flowdeblur.video.journal.origin`.
+
+        Returns:
+            Their names.
+
+        Raises:
+            UserError: the output was begun with another origin.
+        """
+        ...
+
+    def writing(self) -> AbstractContextManager[Sink]:
+        """Open the output, see :mod:`flowdeblur.video.writer`."""
+        ...
+
+
+@dataclass
+class VideoOutput:
+    """A video file."""
+
+    path: Path
+    reader: FrameReader
+    encoding: Encoding
+    source: Path | None
+
+    def begin(self, origin: str) -> Collection[str]:
+        """See :class:`Output`."""
+        return ()
+
+    def writing(self) -> AbstractContextManager[Sink]:
+        """See :class:`Output`."""
+        size, video_format = self.reader.size, self.reader.format
+        return writing_video(
+            self.path, size, video_format, encoding=self.encoding, source=self.source
+        )
+
+
+@dataclass
+class FolderOutput:
+    """A folder of PNG files, which an interrupted command can go on with."""
+
+    path: Path
+    overwrite: bool
+    _journal: Journal | None = field(default=None, init=False)
+
+    def begin(self, origin: str) -> Collection[str]:
+        """See :class:`Output`."""
+        self._journal = Journal(self.path, origin, anew=self.overwrite)
+        return frozenset(self._journal.done)
+
+    def writing(self) -> AbstractContextManager[Sink]:
+        """See :class:`Output`."""
+        assert self._journal, "begin() comes first"
+        return writing_pictures(self._journal)
+
+
+@dataclass
+class PictureOutput:
+    """One picture, of the first frame."""
+
+    path: Path
+    others: Collection[str]
+
+    def begin(self, origin: str) -> Collection[str]:
+        """See :class:`Output`."""
+        return self.others
+
+    def writing(self) -> AbstractContextManager[Sink]:
+        """See :class:`Output`."""
+        return writing_picture(self.path)
+
+
+def choose_encoding(codec: str | None, crf: int | None, preset: str | None) -> Encoding:
+    """Find the codec of a name; H.264 without one."""
+    (chosen,) = (each for each in CODECS if each.name == (codec or H264.name))
+    return Encoding(chosen, crf, preset)
+
+
+def choose_output(
+    name: str, source: Source, reader: FrameReader, encoding: Encoding, *, overwrite: bool
+) -> Output:
+    """Choose the output by its name and the clip, after seeing that nothing gets lost.
+
+    Args:
+        name: of a file or folder; a folder that is missing has no suffix or ends in a slash.
+        source: the clip.
+        reader: of the clip.
+        encoding: of a video.
+        overwrite: whether what is there may be replaced.
+
+    Raises:
+        UserError: the clip cannot go there, or something else is there.
+    """
+    path, suffix = Path(name), Path(name).suffix.lower()
+    is_folder = path.is_dir() or not suffix or name.endswith(os.sep)
+    _check_free(path, source.path, overwrite=overwrite)
+    if is_folder:
+        if path.is_file():
+            raise UserError(f"{path}: is a file; name a folder, or a file with a suffix")
+        return FolderOutput(path, overwrite)
+    if suffix in SUFFIXES:
+        if not 1 <= len(source.pictures) <= 2:
+            raise UserError(f"{path}: a picture cannot hold a clip; name a video or a folder")
+        return PictureOutput(path, [each.stem for each in source.pictures[1:]])
+    if len(source.pictures) == 1:
+        known = ", ".join(SUFFIXES)
+        raise UserError(f"{path}: a picture becomes a picture; name a folder or one of {known}")
+    check_suffix(path, encoding)
+    return VideoOutput(path, reader, encoding, source.path if source.is_video else None)
+
+
+def collect(folder: Path, sources: Sequence[Source], encoding: Encoding) -> dict[Path, Source]:
+    """Name an output in ``folder`` for each clip: videos as videos, folders as folders.
+
+    Raises:
+        UserError: two clips have the same name, one lies in ``folder`` itself, or that cannot be
+            made.
+    """
+    if folder.is_file() or folder.suffix.lower() in (*SUFFIXES, *encoding.codec.suffixes):
+        raise UserError(f"{folder}: several IN need a folder as OUT; name one")
+    _check_parent(folder)
+    targets: dict[Path, Source] = {}
+    for source in sources:
+        name = source.path.resolve().name
+        if source.is_video and source.path.suffix.lower() not in encoding.codec.suffixes:
+            # Matroska holds what other containers held beside the pictures.
+            name = f"{source.path.stem}{encoding.codec.suffixes[-1]}"
+        path = folder / name
+        if path.resolve() == source.path.resolve():
+            raise UserError(f"{path}: is IN itself; name another folder as OUT")
+        if path in targets:
+            raise UserError(
+                f"{source.path}: {targets[path].path} would become {path}, too; rename one"
+            )
+        targets[path] = source
+    return targets
+
+
+def is_finished(path: Path) -> bool:
+    """Whether an output is there, and complete."""
+    if path.is_dir():
+        return any(path.iterdir()) and not is_unfinished(path)
+    return path.exists()
+
+
+def _check_free(path: Path, source: Path, *, overwrite: bool) -> None:
+    if path.resolve() == source.resolve():
+        raise UserError(f"{path}: is IN itself; name another OUT")
+    _check_parent(path)
+    if is_finished(path) and not overwrite:
+        raise UserError(f"{path}: exists already; name another OUT or pass --overwrite")
+
+
+def _check_parent(path: Path) -> None:
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise UserError(f"{parent}: no such folder; create it")
+    if not os.access(parent, os.W_OK):
+        raise UserError(f"{parent}: cannot be written to; name another OUT")

@@ -1,0 +1,83 @@
+"""Where a shot ends: at a cut, and around a damaged frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowdeblur.pictures import Picture
+from flowdeblur.video.clip import Frame
+
+# A cut changes both the colours and where they are. Neighbours in 1,700 frames of real clips, some
+# shaken hard, differ by at most 0.12 and 0.07, at a third of their frame rate by 0.16 and 0.26;
+# frames of two clips by at least 0.38 and 0.28.
+_COLOURS, _PLACES = 0.2, 0.15
+
+_LONGER_SIDE, _BLOCKS, _BINS = 64, 16, 8
+
+
+class Shots:
+    """Numbers the shots of a clip: a key for :func:`itertools.groupby`.
+
+    Called with the frames of a clip one after the other, it returns the same number for those that
+    belong together. A damaged frame is a shot of its own.
+
+    Args:
+        cuts: whether cuts are looked for.
+    """
+
+    def __init__(self, *, cuts: bool = True) -> None:
+        self._cuts, self._number = cuts, 0
+        self._last: Look | None = None
+
+    def __call__(self, frame: Frame) -> int:
+        """The number of the frame's shot."""
+        look = None if frame.damaged else Look.of(frame.image)
+        if look is None or self._last is None or (self._cuts and is_cut(self._last, look)):
+            self._number += 1
+        self._last = look
+        return self._number
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is compared of a frame.
+
+    Attributes:
+        histogram: (512,) shares of colours, 8 steps a channel; they sum to 1.
+        layout: blocks at a sixteenth of the longer side, less the mean of each channel, as one
+            vector.
+    """
+
+    histogram: NDArray[np.float64]
+    layout: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, image: Picture) -> Self:
+        """Look at (H, W, 3)."""
+        every = max(1, max(image.shape) // _LONGER_SIDE)
+        small = image[::every, ::every].astype(np.int64)
+        bins = small * _BINS // (np.iinfo(image.dtype).max + 1)
+        counts = np.bincount((bins @ (_BINS**2, _BINS, 1)).ravel(), minlength=_BINS**3)
+        side = max(1, max(small.shape) // _BLOCKS)
+        height, width = (max(each // side, 1) for each in small.shape[:2])
+        whole = small[: height * side, : width * side]
+        blocks = whole.reshape(height, -1, width, whole.shape[1] // width, 3).mean((1, 3))
+        return cls(counts / counts.sum(), (blocks - blocks.mean((0, 1))).ravel())
+
+
+def is_cut(one: Look, other: Look) -> bool:
+    """Whether two neighbours are of two shots.
+
+    Light that goes on changes colours but not their places, a shaken camera places but not colours;
+    neither is a cut.
+    """
+    colours = 1 - np.minimum(one.histogram, other.histogram).sum()
+    if colours <= _COLOURS:
+        return False
+    strength = np.linalg.norm(one.layout) * np.linalg.norm(other.layout)
+    # Without any layout, as in a black frame, colours alone decide.
+    return not strength or bool(1 - one.layout @ other.layout / strength > _PLACES)
