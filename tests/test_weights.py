@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import json
 import pickle
+import platform
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,14 +23,96 @@ def config_of(name: str, **changes: object) -> dict[str, object]:
 def test_a_network_comes_back_from_its_file_alone(name, tmp_path):
     network = make_model(name, width=4)
     path = tmp_path / "weights.safetensors"
-    weights.save(path, network, config_of(name, width=4), licence="CC0")
+    weights.save(path, network, config_of(name, width=4))
     loaded = flowdeblur.load(path)
     assert isinstance(loaded, FlowGuidedDeblurring)
     assert not loaded.training
     frames = torch.rand(1, len(network.frame_offsets), 3, 40, 50)
     with torch.inference_mode():
         assert torch.equal(loaded(frames).restored, network(frames).restored)
-    assert json.loads(weights.read(path)[1]["licence"]) == "CC0"
+
+
+def test_a_file_says_what_it_is(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    config = config_of("proposed", width=4)
+    weights.save(path, make_model("proposed", width=4), config, licence="CC0", metrics={"psnr": 30})
+    told = weights.describe(path)
+    assert told.pop("versions") == {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    assert told == {
+        "flowdeblur": flowdeblur.__version__,
+        "config": config,
+        "training": None,
+        "licence": "CC0",
+        "metrics": {"psnr": 30},
+    }
+
+
+def test_facts_can_be_added_later(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    network = make_model("proposed", width=4)
+    weights.save(path, network, config_of("proposed", width=4), metrics={"psnr": 30})
+    before = weights.read(path)[0]
+    weights.annotate(path, licence="MIT", training="on scenes")
+    told = weights.describe(path)
+    assert (told["licence"], told["training"], told["metrics"]) == (
+        "MIT",
+        "on scenes",
+        {"psnr": 30},
+    )
+    assert all(torch.equal(before[name], value) for name, value in weights.read(path)[0].items())
+    with pytest.raises(TypeError, match="no such fact of a weights file: config"):
+        weights.annotate(path, config={})
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_damaged_metadata(tmp_path, text):
+    path = tmp_path / "weights.safetensors"
+    save_file({"x": torch.zeros(1)}, path, {"config": text})
+    with pytest.raises(UserError, match=r"safetensors: its metadata are damaged \(config\)"):
+        flowdeblur.load(path)
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A package that comes with the weights "default"."""
+    folder = tmp_path / "pretrained"
+    folder.mkdir()
+    config = config_of("without_rnns", width=4)
+    weights.save(folder / "default.safetensors", make_model("without_rnns", width=4), config)
+    monkeypatch.setattr(weights, "PRETRAINED", folder)
+    return folder
+
+
+@pytest.mark.usefixtures("shipped")
+def test_weights_that_come_with_the_package():
+    for network in (flowdeblur.load(), flowdeblur.load("default")):
+        assert network.deblurring_subnet.d_conv1.out_channels == 4
+    with pytest.raises(
+        UserError, match=r"^best: no weights of this name come with .*\(these do: default\)"
+    ):
+        flowdeblur.load("best")
+
+
+def test_a_package_without_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "PRETRAINED", tmp_path)
+    with pytest.raises(
+        UserError, match=r"^default: .*\(none do in this version\); name a .safetensors file"
+    ):
+        flowdeblur.load()
+
+
+def test_paths_go_before_names(shipped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    assert weights.locate("runs/a") == Path("runs/a/weights.safetensors")
+    assert weights.locate("default") == shipped / "default.safetensors"
+    (tmp_path / "default").touch()
+    assert weights.locate("default") == Path("default")
+    assert weights.locate("b/default") == Path("b/default")
+    assert weights.locate("best.safetensors") == Path("best.safetensors")
 
 
 def test_missing_file(tmp_path):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
@@ -18,44 +20,116 @@ from flowdeblur.errors import UserError
 from flowdeblur.files import write_bytes
 from flowdeblur.networks import FlowGuidedDeblurring
 
+PRETRAINED = Path(__file__).with_name("pretrained")
+"""The weights that come with the package, NAME.safetensors."""
+
+DEFAULT = "default"
+"""The name of the weights that are used where the user names none."""
+
 
 def save(
-    path: Path, network: FlowGuidedDeblurring, config: Mapping[str, Any], **facts: Any
+    path: Path,
+    network: FlowGuidedDeblurring,
+    config: Mapping[str, Any],
+    *,
+    training: Any = None,
+    licence: str | None = None,
+    metrics: Any = None,
 ) -> None:
-    """Write a network's weights.
+    """Write a network's weights, and what a reader of the file should know.
 
     Args:
         path: a ``.safetensors`` file; written beside and renamed.
         network: whose weights are written.
         config: the model's configuration, as plain values.
-        **facts: what else a reader should know: training data, licence, metrics, ...
+        training: the data and the budget of the training, as plain values; None if unknown.
+        licence: of the weights, an SPDX identifier or a sentence; None if not stated.
+        metrics: scores and the data that they were measured on, as plain values.
+
+    Raises:
+        OSError: the disk is full, the folder is read-only, ...; an earlier file stays.
     """
-    metadata = {"flowdeblur": flowdeblur.__version__, "config": json.dumps(config)}
-    metadata |= {name: json.dumps(fact) for name, fact in facts.items()}
+    facts = {
+        "config": config,
+        "training": training,
+        "licence": licence,
+        "metrics": metrics,
+        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+    }
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
-    write_bytes(path, serialize(state, metadata))
+    _write(path, state, {"flowdeblur": flowdeblur.__version__}, facts)
 
 
-def load(path: str | Path) -> FlowGuidedDeblurring:
-    """Rebuild a network from a weights file; in evaluation mode, on the CPU, float32.
+def load(name_or_path: str | Path = DEFAULT) -> FlowGuidedDeblurring:
+    """Rebuild a network from its weights; in evaluation mode, on the CPU, float32.
 
     Args:
-        path: a ``.safetensors`` file written by :func:`save`.
+        name_or_path: weights that come with the package, by name; or a ``.safetensors`` file
+            written by :func:`save`, or the folder of a run.
+
+    Raises:
+        UserError: the name is unknown, or the file is missing, damaged, or not one of this project.
+    """
+    path = locate(name_or_path)
+    tensors, metadata = read(path)
+    network: FlowGuidedDeblurring = build(_facts(metadata, path)["config"], path)
+    take(network, tensors, path)
+    return network.eval()
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """Find a weights file.
+
+    Args:
+        name_or_path: see :func:`load`. What has a suffix or a folder in it is a path, as is
+            everything that exists.
+
+    Raises:
+        UserError: no weights of this name come with the package.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path / "weights.safetensors"
+    if path.suffix or path.is_absolute() or len(path.parts) > 1 or path.exists():
+        return path
+    shipped = sorted(each.stem for each in PRETRAINED.glob("*.safetensors"))
+    if path.name not in shipped:
+        known = f"these do: {', '.join(shipped)}" if shipped else "none do in this version"
+        raise UserError(
+            f"{path}: no weights of this name come with flowdeblur ({known}); "
+            "name a .safetensors file"
+        )
+    return PRETRAINED / f"{path.name}.safetensors"
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return what a weights file says of itself.
+
+    Returns:
+        ``flowdeblur`` (the version that wrote it), ``config``, ``training``, ``licence``,
+        ``metrics`` and ``versions``; None where nothing is known.
 
     Raises:
         UserError: the file is missing, damaged, or not one of this project.
     """
-    path = Path(path)
+    return _facts(read(path)[1], path)
+
+
+def annotate(path: Path, **facts: Any) -> None:
+    """Say more about a weights file: ``licence=``, ``training=``, ``metrics=``; tensors stay.
+
+    Raises:
+        UserError: the file is missing, damaged, or not one of this project.
+        TypeError: a fact has another name.
+    """
+    unknown = sorted(facts.keys() - {"licence", "training", "metrics"})
+    if unknown:
+        raise TypeError(f"no such fact of a weights file: {', '.join(unknown)}")
     tensors, metadata = read(path)
-    if "config" not in metadata:
-        raise UserError(
-            f"{path}: holds no model configuration; use weights that flowdeblur has written"
-        )
-    network: FlowGuidedDeblurring = build(json.loads(metadata["config"]), path)
-    take(network, tensors, path)
-    return network.eval()
+    _facts(metadata, path)
+    _write(path, tensors, metadata, facts)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -134,6 +208,29 @@ def build(config: Any, path: Path) -> Any:
         raise UserError(
             f"{path}: its configuration does not fit flowdeblur {flowdeblur.__version__} ({error})"
         ) from None
+
+
+def _write(
+    path: Path, state: dict[str, Tensor], metadata: Mapping[str, str], facts: Mapping[str, Any]
+) -> None:
+    texts = {name: json.dumps(fact) for name, fact in facts.items()}
+    write_bytes(path, serialize(state, {**metadata, **texts}))
+
+
+def _facts(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    if "config" not in metadata:
+        raise UserError(
+            f"{path}: holds no model configuration; use weights that flowdeblur has written"
+        )
+    known: dict[str, Any] = {"flowdeblur": metadata.get("flowdeblur")}
+    try:
+        for name in ("config", "training", "licence", "metrics", "versions"):
+            known[name] = json.loads(metadata.get(name, "null"))
+    except (ValueError, RecursionError):
+        raise UserError(
+            f"{path}: its metadata are damaged ({name}); fetch or write it again"
+        ) from None
+    return known
 
 
 def _shape(tensor: Tensor | None) -> str:

@@ -11,7 +11,13 @@ from flowdeblur.errors import Failure, UserError
 
 COMMANDS = {
     "train": "train a network, from the configuration in conf",
+    "evaluate": "score weights, or restored frames, under named protocols",
     "deblur": "restore a video, a folder of frames or a picture",
+    "demo": "a local page to drop clips on",
+    "ablate": "run a sweep, such as Table IV, and tabulate it",
+    "data": "verify, synthesise and pack data sets",
+    "import-caffe": "take over the model that the paper's authors released",
+    "export": "write a network as ONNX model or torch.export program",
     "benchmark": "measure the operator or the networks on this machine",
 }
 
@@ -32,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments.pop(0) if arguments else "--help"
     if command in {"-h", "--help"}:
-        rows = (f"  {name:11}{text}" for name, text in COMMANDS.items())
+        rows = (f"  {name:14}{text}" for name, text in COMMANDS.items())
         print(_HELP.format(commands="\n".join(rows)))
         return 0
     if command == "--version":
@@ -43,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"error: no command {command!r}; choose one of {', '.join(COMMANDS)}", file=sys.stderr
         )
         return 2
-    module = importlib.import_module(f"flowdeblur.cli.{command}")
+    module = importlib.import_module(f"flowdeblur.cli.{command.replace('-', '_')}")
     return guarded(module.main, arguments)
 
 

@@ -39,8 +39,6 @@ def main(argv: Sequence[str]) -> int:
         KeyboardInterrupt: Ctrl-C, or the process was asked to end; the same holds of OUT.
     """
     arguments = parse(argv)
-    if arguments.weights is None:
-        raise UserError("--weights: name a weights file (.safetensors)")
     with stopping_cleanly():
         try:
             return _run(arguments)

@@ -46,7 +46,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "paths", metavar="IN, OUT", nargs="+", help="the last one is OUT; see below"
     )
-    parser.add_argument("--weights", metavar="NAME|PATH", help="weights of the network")
+    parser.add_argument(
+        "--weights",
+        metavar="NAME|PATH",
+        default="default",
+        help="a .safetensors file, the folder of a run, or weights that come with flowdeblur",
+    )
     parser.add_argument(
         "--device", help="cpu, cuda, cuda:1, ... (default: the GPU if there is one)"
     )

@@ -13,21 +13,26 @@ from omegaconf import DictConfig
 from flowdeblur.engine.configuration import config_dir, nearest
 
 
-def explain(error: Exception, argv: Sequence[str]) -> str:
+def explain(error: Exception, argv: Sequence[str], name: str) -> str:
     """Describe what is wrong with a command line.
 
     Args:
         error: what Hydra raised.
         argv: the command line.
+        name: of the configuration that it overrides.
 
     Returns:
         One line.
     """
     first = str(error).splitlines()[0]
+    if "submitit_slurm" in str(error):
+        return "hydra/launcher=slurm: needs submitit; pip install 'flowdeblur[slurm]'"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         if group:
-            return f"{group}={option}: no such option{nearest(option, error.options or [])}"
+            # Of a group that takes a list, Hydra names no options.
+            options = error.options or [each.stem for each in (config_dir() / group).glob("*.yaml")]
+            return f"{group}={option}: no such option{nearest(option, options)}"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override}: not a valid override; "
@@ -38,16 +43,16 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
     )
     if unknown:
         key = unknown[1]
-        return f"{key}: no such key{_nearest_keys(key, argv)}"
+        return f"{key}: no such key{_nearest_keys(key, argv, name)}"
     return first
 
 
-def _nearest_keys(key: str, argv: Sequence[str]) -> str:
+def _nearest_keys(key: str, argv: Sequence[str], name: str) -> str:
     overrides = [each for each in argv if "=" in each and not each.lstrip("+~").startswith(key)]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            config = compose("train", overrides)
+            config = compose(name, overrides)
     except HydraException:  # another of the overrides is wrong as well: it will be told next
         return ""
     parent, _, leaf = key.rpartition(".")

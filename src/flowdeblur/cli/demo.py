@@ -1,0 +1,75 @@
+"""``flowdeblur demo``: a local page to drop clips on."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from collections.abc import Sequence
+
+_DESCRIPTION = """\
+Serve a page on this machine on which a short clip or two pictures can be dropped. It shows the
+restored frames beside the blurry ones, the optical flow, and the blur kernels that it implies.
+
+The page can be reached from this machine only (127.0.0.1), loads nothing from elsewhere, and keeps
+no file: what is uploaded and restored is removed after an hour, and when the demo ends."""
+
+_EPILOG = """\
+examples:
+  flowdeblur demo --weights runs/<id>/weights.safetensors
+  flowdeblur demo --weights runs/<id>/weights.safetensors --port 0 --open
+
+From another machine: ssh -L 8765:127.0.0.1:8765 HOST, then open http://127.0.0.1:8765/ there."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until Ctrl-C.
+
+    Args:
+        argv: the arguments after ``flowdeblur demo``.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        UserError: a mistake in the arguments, or the port is taken.
+    """
+    parser = argparse.ArgumentParser(
+        prog="flowdeblur demo",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--weights", required=True, metavar="NAME|PATH", help="of the network")
+    parser.add_argument("--port", type=_port, default=8765, help="default: %(default)s; 0: any")
+    parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    arguments = parser.parse_args(argv)
+
+    from flowdeblur.cli.deblur import find_device
+    from flowdeblur.cli.signals import stopping_cleanly
+    from flowdeblur.web.server import serving
+    from flowdeblur.weights import load
+
+    network, device = load(arguments.weights), find_device(arguments.device)
+    with stopping_cleanly(), serving(network, port=arguments.port, device=device) as address:
+        print(f"open {address} in a browser; Ctrl-C ends the demo", flush=True)
+        if arguments.open:
+            import webbrowser
+
+            webbrowser.open(address)
+        try:
+            wait_for_interrupt()
+        except KeyboardInterrupt:
+            print("ended; all uploads are removed")
+    return 0
+
+
+def wait_for_interrupt() -> None:
+    """Sleep until Ctrl-C raises KeyboardInterrupt."""
+    threading.Event().wait()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 65535, not {text}")
+    return int(text)

@@ -1,0 +1,65 @@
+"""``flowdeblur export``: a network for programs without this package."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from flowdeblur.cli.outputs import check_output, writing
+
+_DESCRIPTION = """\
+Write a network as an ONNX model or a torch.export program, for any height and width. The file is
+compared with PyTorch at three sizes before it gets its name."""
+
+_EPILOG = """\
+examples:
+  flowdeblur export weights.safetensors deblur.onnx
+  flowdeblur export runs/<id> deblur.pt2 --half
+
+The file takes frames (B, T, 3, H, W), RGB in [0, 1], float32, and returns restored (B, 3, H, W),
+float32, not clamped. ONNX needs the extra export: pip install 'flowdeblur[export]'.
+docs/export.md tells how to run the file and what it costs."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command.
+
+    Raises:
+        UserError: a mistake in the arguments, or the weights are missing or damaged.
+        Failure: the file computes something else than the network, or cannot be written. OUT is as
+            it was before.
+    """
+    arguments = _parser().parse_args(argv)
+    check_output(arguments.output, (".onnx", ".pt2"), overwrite=arguments.overwrite)
+
+    from flowdeblur import weights
+    from flowdeblur.interchange.export import export
+
+    path = weights.locate(arguments.weights)
+    with writing(arguments.output):
+        checks = export(path, arguments.output, half=arguments.half)
+    print("compared with PyTorch in float32 on this CPU")
+    print("        size   difference      time")
+    for (height, width), difference, slowdown in checks:
+        print(f"  {f'{height} x {width}':>10}   {difference:10.1e}   x {slowdown:.2f}")
+    print(f"exported: {arguments.output}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flowdeblur export",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", help="a .safetensors file, the folder of a run, or a name"
+    )
+    parser.add_argument("output", metavar="OUT", type=Path, help="a file, .onnx or .pt2")
+    parser.add_argument(
+        "--half", action="store_true", help="float16 inside: half the size, meant for GPUs"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT")
+    return parser
