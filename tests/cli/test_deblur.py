@@ -503,10 +503,9 @@ def test_a_mistake_is_told_in_one_line_and_changes_nothing(run, mess, monkeypatc
     assert state() == before
 
 
-def test_weights_must_be_named(run, clip, tmp_path):
-    status, _, error = run(clip, tmp_path / "out.mp4", weights=None)
-    assert status == 2
-    assert error == (
+def test_without_weights_those_of_the_package_are_asked_for(clip, tmp_path, capsys):
+    assert cli.main(["deblur", str(clip), str(tmp_path / "out.mp4")]) == 2
+    assert capsys.readouterr().err.strip() == (
         "error: default: no weights of this name come with flowdeblur (none do in this version); "
         "name a .safetensors file"
     )
