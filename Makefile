@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow test-gpu check table4 wheel lock clean
+.PHONY: help install train test test-slow test-gpu test-cluster check table4 wheel lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,9 @@ test-slow: install ## run the tests that take minutes
 
 test-gpu: install ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+test-cluster: install ## run jobs on a SLURM of two nodes on this machine; apt-get installs slurm-wlm if need be and possible
+	sh tests/cluster/install.sh && $(BIN)/python -m pytest -m cluster tests/cluster || test $$? = 75
 
 check: install ## lint, format and types
 	$(BIN)/ruff check .

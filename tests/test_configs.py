@@ -11,9 +11,15 @@ from flowdeblur.engine.training import make_network, make_trainer
 from flowdeblur.errors import UserError
 
 CONF = config_dir()
-FILES = sorted(each.relative_to(CONF).with_suffix("").as_posix() for each in CONF.glob("*/*.yaml"))
+FILES = sorted(
+    each.relative_to(CONF).with_suffix("").as_posix()
+    for each in CONF.glob("*/*.yaml")
+    if each.parent.name != "protocols"  # of conf/evaluate.yaml; see tests/evaluation
+)
 # What some options need before they can be instantiated.
-NEEDS = {"data/dvd": ["data.root=."], "data/frames": ["data.root=."]}
+IN_FOLDERS = ("bsd", "dvd", "frames", "gopro", "hide", "realblur", "reds", "reds4")
+NEEDS = {f"data/{name}": ["data.root=."] for name in IN_FOLDERS}
+NEEDS |= {f"data/{name}": ["data.root=.", "data.val.clips=[a]"] for name in ("packed", "video")}
 
 
 def options(group):

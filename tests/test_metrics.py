@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from flowdeblur.metrics import end_point_error, psnr, ssim
+from flowdeblur.metrics import end_point_error, full_size, psnr, ssim, ssim_volumetric
 
 
 @pytest.fixture
@@ -62,3 +64,57 @@ def test_end_point_error_counts_visible_pixels_of_the_unpadded_frame():
 def test_end_point_error_of_two_neighbours_is_their_mean():
     true_flow = torch.tensor([3.0, 4.0, 0.0, 1.0]).view(1, 4, 1, 1).expand(1, 4, 64, 64)
     assert end_point_error(torch.zeros(1, 4, 16, 16), true_flow).item() == pytest.approx(3.0)
+
+
+def blurred(x):
+    """A Gaussian of radius 5 over all three axes; the last value repeats beyond each."""
+    return gaussian_filter(x, sigma=1.5, radius=5, mode="nearest")
+
+
+def test_volumetric_ssim_is_the_three_dimensional_one(pair):
+    restored, sharp = pair
+    scores = ssim_volumetric(restored, sharp).tolist()
+    for score, r, s in zip(
+        scores, restored.clamp(0, 1).double().numpy(), sharp.double().numpy(), strict=True
+    ):
+        mean_r, mean_s = blurred(r), blurred(s)
+        variances = blurred(r * r) - mean_r**2 + blurred(s * s) - mean_s**2
+        covariance = blurred(r * s) - mean_r * mean_s
+        similarity = (2 * mean_r * mean_s + 1e-4) * (2 * covariance + 9e-4)
+        similarity /= (mean_r**2 + mean_s**2 + 1e-4) * (variances + 9e-4)
+        assert score == pytest.approx(similarity.mean(), abs=1e-5)
+
+
+def test_volumetric_ssim_by_hand(pair):
+    """Windows of 11 x 11 x 11 values, one by one, of a frame padded with its last values."""
+    restored, sharp = pair[0][2:, :, :12, :13].clamp(0, 1), pair[1][2:, :, :12, :13]
+    offsets = np.arange(-5, 6)
+    taps = np.exp(-(offsets**2) / 4.5)
+    window = np.einsum("i,j,k->ijk", taps, taps, taps)
+    window /= window.sum()
+    r, s = (np.pad(each[0].double().numpy(), 5, mode="edge") for each in (restored, sharp))
+    similarities = []
+    for place in np.ndindex(3, 12, 13):
+        cut = tuple(slice(start, start + 11) for start in place)
+        mean_r, mean_s = (window * r[cut]).sum(), (window * s[cut]).sum()
+        variances = (window * ((r[cut] - mean_r) ** 2 + (s[cut] - mean_s) ** 2)).sum()
+        covariance = (window * (r[cut] - mean_r) * (s[cut] - mean_s)).sum()
+        similarity = (2 * mean_r * mean_s + 1e-4) * (2 * covariance + 9e-4)
+        similarities.append(similarity / ((mean_r**2 + mean_s**2 + 1e-4) * (variances + 9e-4)))
+    assert ssim_volumetric(restored, sharp).item() == pytest.approx(np.mean(similarities), abs=1e-5)
+
+
+def test_float32_is_enough_where_a_frame_is_flat_and_bright():
+    sharp = torch.full((1, 3, 64, 64), 250 / 255) + torch.linspace(0, 5, 64) / 255
+    restored = (sharp + 1 / 255).clamp(max=1)
+    for similarity in (ssim, ssim_volumetric):
+        exact = similarity(restored.double(), sharp.double()).item()
+        assert similarity(restored, sharp).item() == pytest.approx(exact, abs=5e-5)
+
+
+def test_flow_at_full_size():
+    flow = torch.zeros(1, 2, 32, 48)  # of a frame of 100 x 150, padded to 128 x 192, at 1/4
+    flow[:, 0], flow[:, 1] = 0.5, -1.0
+    full = full_size(flow, 100, 150)
+    assert full.shape == (1, 2, 100, 150)
+    assert full[0, :, 50, 70].tolist() == [2.0, -4.0]

@@ -50,8 +50,8 @@ def test_it_trains_and_deblurs_outside_the_clone(wheel, tmp_path):
     run(binaries / "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel, cwd=tmp_path)
     command = binaries / "flowdeblur"
     printed = run(
-        command, "train", "debug=fast", "hydra.run.dir=run", "data.train.count=4", "data.val.count=2",
-        "data.test.count=2", "data.train.cache=cache", cwd=tmp_path,
+        command, "train", "debug=fast", "hydra.run.dir=run", "data.train.count=4",
+        "data.val.count=2", "data.test.count=2", "data.train.cache=cache", cwd=tmp_path,
     )  # fmt: skip
     assert "Held-out test data" in printed
     frames = tmp_path / "frames"
@@ -61,4 +61,6 @@ def test_it_trains_and_deblurs_outside_the_clone(wheel, tmp_path):
         write_picture(frames / f"{number}.png", noise)
     weights = "run/weights.safetensors"
     run(command, "deblur", "frames", "restored", "--weights", weights, cwd=tmp_path)
-    assert [read_picture(each).shape for each in list_pictures(tmp_path / "restored")] == [(45, 60, 3)] * 3
+    assert [read_picture(each).shape for each in list_pictures(tmp_path / "restored")] == [
+        (45, 60, 3)
+    ] * 3

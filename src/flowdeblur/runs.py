@@ -4,16 +4,26 @@ A run folder holds
 
     config.yaml          the resolved configuration
     train.log            what was printed
-    checkpoints/         step_<n>.ckpt, to go on from
-    metrics.json         scores, history and costs
+    checkpoints/         step_<n>.ckpt, to go on from; best.ckpt, of the best validation score
+    metrics.json         scores, history and costs; the last to be written
+    frames.csv           scores of every test frame
     pictures/            panels of held-out frames
     weights.safetensors  the trained network, for others
+    best.safetensors     the network of the best validation score, for others
 """
 
 from __future__ import annotations
 
+import csv
+import fcntl
+import io
 import json
-from collections.abc import Iterator, Mapping
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +32,17 @@ import yaml
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 
+log = logging.getLogger(__name__)
+
 SAME_RUN = ("seed", "model", "init", "task", "data", "objective", "optimizer")
 """Sections that make a run what it is.
 
-Budget, devices, loggers and callbacks may change when it goes on.
+Budget, devices, loggers and callbacks may change when it goes on, and so may what stands in
+``MAY_MOVE``.
 """
+
+MAY_MOVE = {"root", "cache", "workers", "device_batch_size", "eval_batch_size"}
+"""Keys that say where data lie and how they are served, at any depth of a section."""
 
 
 class RunFolder:
@@ -41,8 +57,10 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.pictures = path / "pictures"
         self.metrics = path / "metrics.json"
+        self.frames = path / "frames.csv"
         self.config = path / "config.yaml"
         self.weights = path / "weights.safetensors"
+        self.best = path / "best.safetensors"
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self.pictures.mkdir(exist_ok=True)
@@ -51,8 +69,48 @@ class RunFolder:
                 f"{path}: cannot make the run folder ({error.strerror}); set hydra.run.dir"
             ) from None
 
+    @contextmanager
+    def exclusive(self, patience_s: float = 120.0) -> Iterator[None]:
+        """Keep other processes from training in this folder.
+
+        The system gives the lock back when its holder ends, however that happens, so none is ever
+        left behind. On a network file system this may take the server a minute after a node has
+        died. Where a file system knows no locks, nothing is locked.
+
+        Args:
+            patience_s: how long to wait for the lock, in seconds.
+
+        Raises:
+            UserError: another process keeps the lock.
+        """
+        with (self.path / ".lock").open("a+") as file:
+            deadline = time.monotonic() + patience_s
+            while not _locked(file.fileno()):
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                if time.monotonic() >= deadline:
+                    raise UserError(
+                        f"{self.path}: {holder} is training here; "
+                        "wait until it has ended, or choose another hydra.run.dir"
+                    )
+                log.info("%s: waiting for %s to leave the run folder", self.path, holder)
+                time.sleep(min(5.0, max(deadline - time.monotonic(), 0.0)))
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
     def begin(self, config: Mapping[str, Any]) -> None:
-        """Write ``config.yaml``, or see that an earlier run in this folder was the same one.
+        """Write ``config.yaml``, once :meth:`check` has passed.
+
+        Raises:
+            UserError: the folder belongs to a run with another model, data, ...
+        """
+        self.check(config)
+        write_text(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+    def check(self, config: Mapping[str, Any]) -> None:
+        """See that an earlier run in this folder, if there was one, was the same one.
 
         Raises:
             UserError: the folder belongs to a run with another model, data, ...
@@ -64,7 +122,6 @@ class RunFolder:
                     f"{self.path} holds a run with {key}={old}, not {new}: "
                     "choose another hydra.run.dir, or delete it"
                 )
-        write_text(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
     def checkpoints_newest_first(self) -> list[Path]:
         """Complete checkpoints; their names carry the step."""
@@ -76,12 +133,33 @@ class RunFolder:
         """Write ``metrics.json``."""
         write_text(self.metrics, json.dumps(metrics, indent=1) + "\n")
 
+    def write_frames(self, scores: Sequence[Mapping[str, float | str]]) -> None:
+        """Write ``frames.csv``: a line for each frame, which all have the same scores."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(scores[0]) if scores else ["key"])
+        writer.writeheader()
+        writer.writerows(scores)
+        write_text(self.frames, text.getvalue())
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        # POSIX locks, unlike flock's, belong to the process: workers that outlive it hold none.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        log.warning(
+            "this file system knows no locks: see that no two processes train in one folder"
+        )
+    return True
+
 
 def _differences(
     old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
     for key in dict.fromkeys([*old, *new]):
-        if not prefix and key not in SAME_RUN:
+        if key in MAY_MOVE if prefix else key not in SAME_RUN:
             continue
         before, after = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
+from tests.composition import MODELS, make_model
 
 from flowdeblur.networks.initialization import NearIdentity, layers, released_code, xavier
-from tests.composition import MODELS, make_model
 
 SCHEMES = {"xavier": xavier, "released_code": released_code, "near_identity": NearIdentity()}
 

@@ -42,7 +42,9 @@ def batch(size=(60, 70)):
 
 def test_columns_of_a_restoration():
     data = batch()
-    flows = tuple(torch.full((2, 2, 64 // scale, 128 // scale), 3.0 / scale) for scale in (64, 32, 16, 8, 4))
+    flows = tuple(
+        torch.full((2, 2, 64 // scale, 128 // scale), 3.0 / scale) for scale in (64, 32, 16, 8, 4)
+    )
     columns = restoration_columns(data, Restoration(data["sharp"], flows, ()), current=0)
     assert list(columns) == ["blurry", "restored", "sharp", "predicted flow", "true flow"]
     assert all(each.shape == (2, 3, 60, 70) for each in columns.values())

@@ -13,14 +13,15 @@ from flowdeblur.metrics import psnr
 from flowdeblur.networks import Restoration
 from flowdeblur.pictures import write_picture
 from flowdeblur.tasks.task import Task
-from flowdeblur.viz.panels import panel, restoration_columns
+from flowdeblur.viz.panels import panel, restoration_columns, to_bytes
 
 
 class Pictures(L.Callback):
     """Show blurry, restored, sharp, predicted and true flow of the first held-out frames.
 
     Args:
-        folder: where ``val_<step>.png`` and ``test.png`` go.
+        folder: where ``val_<step>.png`` and ``test.png`` go; of the test also every picture alone,
+            ``test/<frame>_<what>.png``, frames counted from 0.
         rows: how many frames are shown, from the first batch.
     """
 
@@ -52,6 +53,18 @@ class Pictures(L.Callback):
         """Lightning's hook."""
         if batch_idx == 0:
             self._show(trainer, pl_module, outputs, batch, "test")
+            if trainer.is_global_zero:
+                self._write_each(pl_module, outputs, batch)
+
+    def _write_each(self, task: L.LightningModule, outputs: object, batch: Batch) -> None:
+        assert isinstance(task, Task)
+        assert isinstance(outputs, Restoration)
+        folder = self.folder / "test"
+        folder.mkdir(exist_ok=True)
+        columns = restoration_columns(batch, outputs, task.network.frame_offsets.index(0))
+        for name, pictures in columns.items():
+            for frame, picture in enumerate(to_bytes(pictures[: self.rows])):
+                write_picture(folder / f"{frame}_{name.replace(' ', '_')}.png", picture)
 
     def _show(
         self, trainer: L.Trainer, task: L.LightningModule, outputs: object, batch: Batch, name: str

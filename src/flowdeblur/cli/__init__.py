@@ -66,6 +66,6 @@ def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int
 
 
 def _line(error: Exception) -> str:
-    """The message alone: from a worker process an error comes wrapped in that process's traceback."""
+    """The message alone: from a worker process an error comes wrapped in a traceback."""
     name = f"{type(error).__module__}.{type(error).__qualname__}: "
     return str(error).splitlines()[-1].removeprefix(name)

@@ -33,8 +33,8 @@ def _train(config: DictConfig) -> float:
     several = trainer.get("devices") not in (1, "1") or trainer.get("num_nodes", 1) != 1
     if hydra_config.mode == RunMode.MULTIRUN and in_one_process and several:
         raise UserError(
-            "trainer.devices: a multirun (-m) trains its jobs in one process and cannot use several "
-            "devices; add hydra/launcher=slurm, or start one process a job instead"
+            "trainer.devices: a multirun (-m) trains its jobs in one process and cannot use "
+            "several; add hydra/launcher=slurm, or start one process a job instead"
         )
     # Imported here, so that torch is loaded only when there is something to train.
     from flowdeblur.engine.training import train

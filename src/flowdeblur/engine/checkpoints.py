@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from torch import Tensor
 
 from flowdeblur.errors import Failure, UserError
 from flowdeblur.files import write_bytes
@@ -52,6 +53,23 @@ def newest_checkpoint(folder: RunFolder) -> Path | None:
             return path
         log.warning("%s is damaged: going on from the one before it", path)
     return None
+
+
+def best_checkpoint(folder: RunFolder) -> Path | None:
+    """The checkpoint of the best validation score; None if there is none, or it is damaged."""
+    path = folder.checkpoints / "best.ckpt"
+    return path if path.exists() and _is_whole(path) else None
+
+
+def network_state(path: Path) -> tuple[int, dict[str, Tensor]]:
+    """Read the step and the network's weights from a checkpoint."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    state = {
+        name.removeprefix("network."): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith("network.")
+    }
+    return checkpoint["global_step"], state
 
 
 def verify(path: Path) -> None:

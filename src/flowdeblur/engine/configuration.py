@@ -7,6 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from flowdeblur.engine import resolvers  # noqa: F401 - the configuration refers to them
 from flowdeblur.errors import UserError
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
@@ -53,12 +55,28 @@ def check_root(settings: Mapping[str, Any]) -> None:
         UserError: a key is unknown, or the seed is no number.
     """
     groups = {each.name for each in config_dir().iterdir() if each.is_dir()}
-    known = groups | {"seed", "run_dir", "row"}
+    known = groups | {"seed", "run_dir", "max_minutes", "row"}
     for key in settings:
         if key not in known:
             raise UserError(f"{key}: no such key{nearest(key, known)}")
     if not _fits(settings["seed"], int):
         raise UserError(f"seed: expected int, got {settings['seed']!r}")
+    if not _fits(settings["max_minutes"], float | None):
+        raise UserError(f"max_minutes: expected a number, got {settings['max_minutes']!r}")
+
+
+def check_values(settings: Mapping[str, Any], described: type) -> None:
+    """Compare the values at the root with the fields of a dataclass.
+
+    Raises:
+        UserError: a key is unknown, or a value has the wrong type.
+    """
+    hints = typing.get_type_hints(described)
+    for key, value in settings.items():
+        if key not in hints:
+            raise UserError(f"{key}: no such key{nearest(key, hints)}")
+        if not _fits(value, hints[key]):
+            raise UserError(f"{key}: expected {_name(hints[key])}, got {value!r}")
 
 
 def instantiate(node: Any, key: str, **arguments: Any) -> Any:
@@ -149,9 +167,10 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _hints(target: Any) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target
+    # A dataclass's own hints know the modules of the classes that it inherits fields from.
+    own = is_dataclass(target) or not inspect.isclass(target)
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(target if own else target.__init__)
     except (NameError, TypeError):
         # Foreign code may annotate with names that exist for type checkers only.
         return {}

@@ -1,11 +1,21 @@
-"""The loggers that need more than Lightning does for them."""
+"""What Weights & Biases needs beyond what Lightning does for it."""
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import wandb
 from lightning.pytorch.loggers import Logger, WandbLogger
+
+from flowdeblur.errors import UserError
+from flowdeblur.runs import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 def wandb_logger(
@@ -32,11 +42,75 @@ def wandb_logger(
     )
 
 
-def finish(loggers: Iterable[Logger]) -> None:
+def connect(loggers: Iterable[Logger]) -> None:
+    """Begin the W&B run; offline where its server cannot be reached.
+
+    Call this in the first process alone.
+
+    Raises:
+        UserError: nobody is logged in.
+    """
+    for logger in _wandb(loggers):
+        try:
+            _ = logger.experiment
+        except wandb.errors.UsageError as error:
+            raise UserError(
+                f"logger=wandb: {str(error).splitlines()[0]}; "
+                "run `wandb login`, or set WANDB_MODE=offline"
+            ) from None
+        except wandb.errors.CommError as error:
+            log.warning(
+                "W&B cannot be reached (%s): logging offline; later run: wandb sync %s",
+                str(error).splitlines()[0],
+                Path(logger.save_dir or ".") / "wandb" / "offline-run-*",
+            )
+            os.environ["WANDB_MODE"] = "offline"  # for the jobs of a multirun that follow, too
+            _ = logger.experiment
+
+
+def finish(loggers: Iterable[Logger], folder: RunFolder | None = None) -> None:
     """Close the W&B run.
 
     Lightning leaves that to the end of the process, which a multirun's jobs share.
+
+    Args:
+        loggers: of the run.
+        folder: of a run that is complete; its best weights become an artifact.
     """
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
+    for logger in _wandb(loggers):
+        run = logger.experiment
+        if folder is not None:
+            weights = folder.best if folder.best.exists() else folder.weights
+            name = re.sub(r"[^\w.-]", "-", folder.path.name)
+            artifact = wandb.Artifact(name, type="model", metadata={"run": folder.path.name})
+            artifact.add_file(str(weights))
+            run.log_artifact(artifact, aliases=["best"])
+        run.finish()
+
+
+def interrupt(loggers: Iterable[Logger]) -> None:
+    """Tell W&B that the run will go on."""
+    for logger in _wandb(loggers):
+        logger.experiment.mark_preempting()
+        logger.experiment.finish(exit_code=1)
+
+
+def log_table(
+    project: str, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], folder: Path
+) -> None:
+    """Publish a table as a W&B run of its own.
+
+    Args:
+        project: of the run.
+        name: of the run and of the table.
+        columns: their headings.
+        rows: plain values, one for each column.
+        folder: for W&B's own files.
+    """
+    run = wandb.init(project=project, name=name, job_type="table", dir=folder)
+    run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
+    run.finish()
+
+
+def _wandb(loggers: Iterable[Logger]) -> list[WandbLogger]:
+    return [logger for logger in loggers if isinstance(logger, WandbLogger)]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from typing import Any
 
 import lightning as L
 import torch
 
+from flowdeblur.benchmarks.machine import describe
+from flowdeblur.benchmarks.network import measure
+from flowdeblur.data import DataModule
+from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.runs import RunFolder
 
 
@@ -36,6 +41,23 @@ def summary(scores: Mapping[str, Mapping[str, float]], folder: RunFolder) -> str
         lines.append(f"picture     {picture}")
     lines.append(f"weights     {folder.weights}")
     return "\n".join(lines)
+
+
+def cost(network: FlowGuidedDeblurring, data: DataModule, device: torch.device) -> dict[str, Any]:
+    """Measure what restoring a frame of the test data takes.
+
+    Returns:
+        ``size`` (H, W) of the first test frame in pixels, ``gflop`` and ``milliseconds`` a frame,
+        and the ``device`` that these are of.
+    """
+    height, width = data.open("test")[0]["sharp"].shape[-2:]
+    row = measure("", network, (height, width), device, repetitions=5)
+    return {
+        "size": [height, width],
+        "gflop": row.gflop,
+        "milliseconds": row.milliseconds,
+        "device": describe(device),
+    }
 
 
 def describe_device(trainer: L.Trainer) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +17,26 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 import flowdeblur
 from flowdeblur import weights
-from flowdeblur.callbacks import History, ProgressBar
+from flowdeblur.callbacks import (
+    Agreement,
+    Clock,
+    History,
+    Interruption,
+    Performance,
+    ProgressBar,
+)
 from flowdeblur.data import DataModule
-from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
+from flowdeblur.engine import cluster
+from flowdeblur.engine.checkpoints import (
+    AtomicCheckpointIO,
+    best_checkpoint,
+    network_state,
+    newest_checkpoint,
+    verify,
+)
 from flowdeblur.engine.configuration import check_root, instantiate, plain
-from flowdeblur.engine.loggers import finish
-from flowdeblur.engine.report import describe_device, summary
+from flowdeblur.engine.loggers import connect, finish, interrupt
+from flowdeblur.engine.report import cost, describe_device, summary
 from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.runs import RunFolder
 from flowdeblur.tasks.task import Task
@@ -31,11 +44,16 @@ from flowdeblur.tasks.task import Task
 log = logging.getLogger(__name__)
 
 # Lightning says at every start what hardware there is and what it has been told.
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+for library in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(library).setLevel(logging.WARNING)
 # Our stream of batches is a function of the step, so that resuming in mid-epoch is exact.
 warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
 # Few workers, or none, are our choice: what they do is cheap beside a training step.
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
+# It says so on every login node; how processes are started is told by SLURM's variables.
+warnings.filterwarnings("ignore", ".*`srun` command is available.*")
+# Scores are averaged over processes before they are logged, exactly.
+warnings.filterwarnings("ignore", ".*sync_dist=True.*")
 # Lightning 2.6 with torch 2.13.
 warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
 
@@ -68,29 +86,55 @@ def train(config: DictConfig) -> float:
     )
     data: DataModule = instantiate(settings["data"], "data")
     data.serve(network.frame_offsets, network.flow_offsets)
-    history = History()
-    trainer = make_trainer(settings, [history])
-    folder.begin(settings)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(settings)
-
-    seconds = fit(trainer, task, data, folder)
-    scores = evaluate(trainer, task, data)
-    metrics = {
-        "flowdeblur": flowdeblur.__version__,
-        "parameters": sum(each.numel() for each in network.parameters()),
-        "steps": trainer.global_step,
-        "seconds": seconds,
-        "device": describe_device(trainer),
-        **scores,
-        "history": history.as_list(),
-    }
-    if trainer.is_global_zero:
-        weights.save(folder.weights, network, settings["model"], metrics=scores)
-        folder.write_metrics(metrics)
-        log.info(summary(scores, folder))
-        finish(trainer.loggers)
+    history, clock = History(), Clock(settings["max_minutes"])
+    performance = Performance(data.batch_size)
+    interruption = Interruption(folder.checkpoints)
+    trainer = make_trainer(settings, [history, clock, performance, Agreement()], [interruption])
+    cluster.share_batches(trainer, data)
+    with cluster.orderly(trainer, folder, interruption):
+        begin(trainer, folder, settings)
+        fit(trainer, task, data, folder)
+        if trainer.global_step < trainer.max_steps and trainer.should_stop:
+            log.info(
+                "stopped by max_minutes=%g at step %d of %d; the same command goes on from here",
+                settings["max_minutes"],
+                trainer.global_step,
+                trainer.max_steps,
+            )
+            interrupt(trainer.loggers)
+            return float(trainer.callback_metrics[task.score])
+        scores = evaluate(trainer, task, data)
+        metrics = {
+            "flowdeblur": flowdeblur.__version__,
+            "parameters": sum(each.numel() for each in network.parameters()),
+            "steps": trainer.global_step,
+            "seconds": clock.seconds,
+            "samples_per_second": performance.samples_per_second,
+            "device": describe_device(trainer),
+            **scores,
+            "history": history.as_list(),
+        }
+        if trainer.is_global_zero:
+            metrics["cost"] = cost(network, data, trainer.strategy.root_device)
+            folder.write_frames(task.frame_scores)
+            weights.save(
+                folder.weights,
+                network,
+                settings["model"],
+                training=_training(settings, trainer.global_step),
+                metrics=scores,
+            )
+            save_best(folder, network, settings["model"], history)
+            folder.write_metrics(metrics)
+            log.info(summary(scores, folder))
+            finish(trainer.loggers, folder)
     return float(scores["val"][task.score.removeprefix("val/")])
+
+
+def _training(settings: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """What weights tell of their training; folders of this machine are nobody's business."""
+    source = {k: v for k, v in settings["data"]["train"].items() if k not in ("root", "cache")}
+    return {"data": source, "steps": steps}
 
 
 def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
@@ -103,18 +147,20 @@ def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
     generator = torch.Generator().manual_seed(settings["seed"])
     instantiate(init["scheme"], "init.scheme")(network, generator)
     if init["network"] is not None:
-        path = Path(init["network"])
+        path = weights.locate(init["network"])
         weights.take(network, weights.read(path)[0], path)
     if init["flow"] is not None and network.flow_subnet is not None:
-        path = Path(init["flow"])
+        path = weights.locate(init["flow"])
         weights.take(network.flow_subnet, weights.read(path)[0], path, prefix="flow_subnet.")
     return network
 
 
-def make_trainer(settings: Mapping[str, Any], own: Sequence[L.Callback]) -> L.Trainer:
+def make_trainer(
+    settings: Mapping[str, Any], before: Sequence[L.Callback], after: Sequence[L.Callback] = ()
+) -> L.Trainer:
     """Build the trainer with the callbacks and loggers of the configuration.
 
-    Our ``own`` callbacks come before the others.
+    Our own callbacks come ``before`` and ``after`` the others.
     """
     callbacks = [
         instantiate(node, f"callbacks.{name}")
@@ -132,27 +178,46 @@ def make_trainer(settings: Mapping[str, Any], own: Sequence[L.Callback]) -> L.Tr
         settings["trainer"],
         "trainer",
         # ModelCheckpoint comes last in any case, when the history is complete.
-        callbacks=[*own, *callbacks],
+        callbacks=[*before, *callbacks, *after],
         logger=loggers,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *cluster.plugins()],
     )
     return trainer
 
 
-def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> float:
-    """Train from the newest checkpoint of the run folder, or from the start.
+def begin(trainer: L.Trainer, folder: RunFolder, settings: Mapping[str, Any]) -> None:
+    """Tell the run folder and the loggers what the run is."""
+    if trainer.is_global_zero:
+        folder.begin(settings)
+        connect(trainer.loggers)
+    else:
+        folder.check(settings)
+        logging.getLogger("flowdeblur").setLevel(logging.WARNING)  # messages come from one process
+    for logger in trainer.loggers:
+        logger.log_hyperparams(dict(settings))
 
-    Returns:
-        Seconds spent here.
-    """
+
+def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> None:
+    """Train from the newest checkpoint of the run folder, or from the start."""
     checkpoint = newest_checkpoint(folder)
     if checkpoint is not None:
         verify(checkpoint)
         log.info("going on from %s", checkpoint)
-    start = time.perf_counter()
     with logging_redirect_tqdm(tqdm_class=Tqdm):  # messages appear above the bar
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
-    return time.perf_counter() - start
+
+
+def save_best(
+    folder: RunFolder, network: FlowGuidedDeblurring, model: Mapping[str, Any], history: History
+) -> None:
+    """Write the weights of the best validation score; ``network`` holds them afterwards."""
+    if (checkpoint := best_checkpoint(folder)) is None:
+        return
+    step, state = network_state(checkpoint)
+    network.load_state_dict(state)
+    weights.save(
+        folder.best, network, model, metrics={"step": step, **history.scores.get(step, {})}
+    )
 
 
 def evaluate(trainer: L.Trainer, task: Task, data: DataModule) -> dict[str, dict[str, float]]:

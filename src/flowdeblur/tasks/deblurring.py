@@ -20,15 +20,13 @@ class DeblurringTask(Task):
     score_mode: ClassVar[str] = "max"
 
     def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
-        """Run the whole network; while flow comes first, the blurry frame stands for the restored."""
+        """Run the whole; while flow comes first, the blurry frame stands for the restored one."""
         if (
             self.training
             and self.global_step < self._optimization.flow_first
             and self.objective.teaches_flow(batch, self.network.flow_offsets)
         ):
-            return Restoration(
-                self._blurry(batch), self.network.predict_flows(batch["frames"]), ()
-            )
+            return Restoration(self._blurry(batch), self.network.predict_flows(batch["frames"]), ())
         prediction: Restoration = self.network(batch["frames"], keep_rnn_weights=keep_rnn_weights)
         return prediction
 
@@ -52,26 +50,22 @@ class DeblurringTask(Task):
             scores |= rnn_weight_statistics(prediction.rnn_weights)
         return scores
 
-    # Task.validation_step explains the ignore.
-    def test_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
+    def evaluate_test(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
         """Also restore from the same frame given several times (the paper's Fig. 6).
 
-        The difference is what the neighbours are worth.
+        The difference is what the neighbours are worth. ``motion_px`` is the mean length of the
+        true flow to the last neighbour.
         """
-        prediction = super().test_step(batch, batch_idx)
+        scores = self.evaluate(batch, prediction)
         if len(self.network.frame_offsets) > 1:
             same: Batch = {
                 **batch,
                 "frames": self._blurry(batch).unsqueeze(1).expand_as(batch["frames"]),
             }
-            restored = self.predict(same).restored
-            self.log(
-                "test/psnr_same_frame",
-                psnr(restored, batch["sharp"]).mean(),
-                batch_size=len(batch["key"]),
-                sync_dist=True,
-            )
-        return prediction
+            scores["psnr_same_frame"] = psnr(self.predict(same).restored, batch["sharp"])
+        if "flow" in batch:
+            scores["motion_px"] = batch["flow"][:, -2:].norm(dim=1).mean((1, 2))
+        return scores
 
     def _blurry(self, batch: Batch) -> Tensor:
         return batch["frames"][:, self.network.frame_offsets.index(0)]
@@ -84,11 +78,11 @@ def rnn_weight_statistics(rnn_weights: tuple[Tensor, ...]) -> dict[str, Tensor]:
 
     Returns:
         ``rnn_weight_magnitude``, the mean |w|; ``rnn_weight_extreme``, the share of |w| > 0.9;
-        ``rnn_weight_lowest``, the smallest w; each over all scales.
+        ``rnn_weight_lowest``, the smallest w; of each frame over all scales, (B,).
     """
-    flat = torch.cat([each.flatten() for each in rnn_weights])
+    flat = torch.cat([each.flatten(1) for each in rnn_weights], dim=1)
     return {
-        "rnn_weight_magnitude": flat.abs().mean(),
-        "rnn_weight_extreme": (flat.abs() > 0.9).float().mean(),
-        "rnn_weight_lowest": flat.min(),
+        "rnn_weight_magnitude": flat.abs().mean(1),
+        "rnn_weight_extreme": (flat.abs() > 0.9).float().mean(1),
+        "rnn_weight_lowest": flat.amin(1),
     }

@@ -14,6 +14,8 @@ from flowdeblur.errors import Failure
 from flowdeblur.networks import FlowGuidedDeblurring, Restoration
 from flowdeblur.objectives import Objective
 from flowdeblur.optimization import Optimization
+from flowdeblur.tasks import processes
+from flowdeblur.tasks.processes import FrameMeans
 
 
 class Task(L.LightningModule):
@@ -35,15 +37,24 @@ class Task(L.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.objective = network, objective
+        self.frame_scores: list[dict[str, float | str]] = []
+        """Scores of every test frame, with its ``key``; of the last test."""
         self._optimization = optimization
+        self._terms: list[Tensor] = []  # of the batches that a step accumulates
+        self._suspects: list[str] = []  # samples of this process whose loss was no number
+        self._means = FrameMeans()
 
     def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
         """Run the part of the network that this task trains."""
         raise NotImplementedError
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """Score a validation batch: scores by name, each (B,)."""
+        """Score a validation batch: scores by name, each (B,), or () where it is of the batch."""
         raise NotImplementedError
+
+    def evaluate_test(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """Score a test batch, perhaps by more than a validation batch."""
+        return self.evaluate(batch, prediction)
 
     def losses(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
         """Terms of the objective and their ``total``."""
@@ -55,45 +66,69 @@ class Task(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Lightning's hook."""
         terms = self.losses(batch, self.predict(batch))
-        total = terms.pop("total")
-        if not torch.isfinite(total):
+        if not torch.isfinite(terms["total"]):
+            self._suspects += batch["key"]
+        self._terms.append(torch.stack(list(terms.values())).detach())
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+            self._log_terms(list(terms))
+        return terms["total"]
+
+    def _log_terms(self, names: list[str]) -> None:
+        """Log the step's loss: the mean over its accumulated batches and over all processes."""
+        mean = processes.total(torch.stack(self._terms).mean(0)) / processes.count()
+        self._terms = []
+        values = dict(zip(names, mean, strict=True))
+        loss = values.pop("total")
+        if not torch.isfinite(loss):  # in every process alike, so that none waits for another
+            samples = ", ".join(self._suspects) or "named by another process"
             raise Failure(
-                f"the loss is {total.item()} at step {self.global_step}, "
-                f"samples {', '.join(batch['key'])}: training has stopped; "
-                "lower optimizer.optimizer.lr, or look at these samples"
+                f"the loss is {loss.item()} at step {self.global_step}, samples {samples}: "
+                "training has stopped; lower optimizer.optimizer.lr, or look at these samples"
             )
-        self.log("train/loss", total, prog_bar=True)
-        if len(terms) > 1:
-            self.log_dict({f"train/{name}": value for name, value in terms.items()})
-        return total
+        self.log("train/loss", loss, prog_bar=True)
+        if len(values) > 1:
+            self.log_dict({f"train/{name}": value for name, value in values.items()})
 
     # Lightning hands whatever a step returns to the callbacks, but declares tensors and mappings
     # alone; a Restoration is a tuple.
     def validation_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
         """Lightning's hook; returns the prediction for the callbacks that show pictures."""
         prediction = self.predict(batch, keep_rnn_weights=True)
-        self._log_scores("val", batch, prediction)
+        self._collect(batch, prediction, self.evaluate(batch, prediction))
         return prediction
+
+    def on_test_start(self) -> None:
+        """Lightning's hook."""
+        self.frame_scores = []
 
     # As above.
     def test_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
         """Lightning's hook."""
         prediction = self.predict(batch)
-        self._log_scores("test", batch, prediction)
+        scores = self.evaluate_test(batch, prediction)
+        each = {name: score.tolist() for name, score in scores.items() if score.ndim}
+        for place, key in enumerate(batch["key"]):
+            self.frame_scores.append(
+                {"key": key, **{name: score[place] for name, score in each.items()}}
+            )
+        self._collect(batch, prediction, scores)
         return prediction
 
-    def _log_scores(self, stage: str, batch: Batch, prediction: Restoration) -> None:
-        scores = self.evaluate(batch, prediction)
-        scores["loss"] = self.losses(batch, prediction)["total"]
-        for name, score in scores.items():
-            self.log(
-                f"{stage}/{name}",
-                score.mean(),
-                # So that Lightning's mean over batches is one over frames.
-                batch_size=len(batch["key"]),
-                prog_bar=stage == "val" and f"val/{name}" == self.score,
-                sync_dist=True,
-            )
+    def _collect(self, batch: Batch, prediction: Restoration, scores: dict[str, Tensor]) -> None:
+        loss = self.losses(batch, prediction)["total"]
+        self._means.add({**scores, "loss": loss}, len(batch["key"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Lightning's hook."""
+        for name, score in self._means.take(self.device).items():
+            self.log(f"val/{name}", score, prog_bar=f"val/{name}" == self.score)
+
+    def on_test_epoch_end(self) -> None:
+        """Lightning's hook."""
+        self.log_dict(
+            {f"test/{name}": score for name, score in self._means.take(self.device).items()}
+        )
+        self.frame_scores = processes.gathered(self.frame_scores)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Lightning's hook: the gradient's norm before it is clipped."""

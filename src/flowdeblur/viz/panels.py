@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from flowdeblur.batch import Batch
 from flowdeblur.networks import Restoration
 from flowdeblur.viz.flow_wheel import flow_to_rgb
+from flowdeblur.viz.kernels import at_full_size
 
 _GAP, _BAND = 4, 16
 _WHITE = 255
@@ -43,11 +44,7 @@ def restoration_columns(batch: Batch, prediction: Restoration, current: int) -> 
     if true_flow is not None:
         reach = true_flow.norm(dim=1).amax((1, 2)).clamp(min=1).view(-1, 1, 1)
     if prediction.flows:
-        small = prediction.flows[-1][:, -2:]
-        scale = -(-height // 64) * 64 // small.shape[-2]
-        flow = F.interpolate(scale * small, scale_factor=scale, mode="bilinear")[
-            ..., :height, :width
-        ]
+        flow = at_full_size(prediction.flows[-1][:, -2:], (height, width))
         columns["predicted flow"] = flow_to_rgb(flow, reach)
     if true_flow is not None:
         columns["true flow"] = flow_to_rgb(true_flow, reach)
@@ -65,7 +62,7 @@ def panel(columns: dict[str, Tensor], rows: int, notes: Sequence[str] = ()) -> n
     Returns:
         (height, width, 3) uint8.
     """
-    pictures = [_bytes(column[:rows]) for column in columns.values()]
+    pictures = [to_bytes(column[:rows]) for column in columns.values()]
     count, height, width = pictures[0].shape[:3]
     row_height = height + _GAP + (_BAND if notes else 0)
     canvas = Image.new(
@@ -84,8 +81,9 @@ def panel(columns: dict[str, Tensor], rows: int, notes: Sequence[str] = ()) -> n
     return np.asarray(canvas)
 
 
-def _bytes(pictures: Tensor) -> np.ndarray:
-    array: np.ndarray = (
+def to_bytes(pictures: Tensor) -> NDArray[np.uint8]:
+    """Pictures (B, 3, H, W) in [0, 1] as (B, H, W, 3) uint8, clamped and rounded."""
+    array: NDArray[np.uint8] = (
         (pictures.detach().clamp(0, 1) * 255)
         .round()
         .to(torch.uint8)

@@ -1,0 +1,119 @@
+"""What several processes and a cluster's scheduler need."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
+
+from flowdeblur.callbacks import Interrupted, Interruption
+from flowdeblur.data import DataModule
+from flowdeblur.engine.loggers import interrupt
+from flowdeblur.errors import UserError
+from flowdeblur.runs import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+TRY_AGAIN = 75
+"""The exit status EX_TEMPFAIL: nothing is wrong with the run; docs/cluster/train.sbatch heeds it."""
+
+
+@contextmanager
+def orderly(trainer: L.Trainer, folder: RunFolder, interruption: Interruption) -> Iterator[None]:
+    """Hold the run folder, and see to the end of a run that a signal stops.
+
+    Raises:
+        UserError: another process holds the run folder.
+        Interrupted: in the first process, once the run is ready to go on; the others leave quietly.
+        SystemExit: another process is gone; the status is 75, "try again".
+    """
+    first = trainer.is_global_zero
+    try:
+        with folder.exclusive() if first else nullcontext(), interruption.listening():
+            yield
+    except RuntimeError as error:
+        if not _is_loss_of_contact(error):
+            raise
+        log.error("another process of this run is gone (%s): the same command goes on", _line(error))
+        sys.exit(TRY_AGAIN)
+    except Interrupted as interrupted:
+        if first:
+            interrupt(trainer.loggers)
+        requeue(interrupted)
+        if first:
+            raise
+        # Lightning kills the first process if one that it has started fails.
+        environment = getattr(trainer.strategy, "cluster_environment", None)
+        sys.exit(0 if isinstance(environment, LightningEnvironment) else 1)
+
+
+def plugins() -> list[Any]:
+    """Lightning's plugins for where the process runs: under SLURM we requeue jobs ourselves.
+
+    Lightning would save in the middle of a step; see :class:`flowdeblur.callbacks.Interruption`.
+    """
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
+
+def share_batches(trainer: L.Trainer, data: DataModule) -> None:
+    """Let the processes share ``data.batch_size``, with accumulation where their memory is short.
+
+    Afterwards ``trainer.val_check_interval`` counts batches, as Lightning does; in the configuration
+    it counts steps, so that a run is the same run on any number of devices.
+
+    Raises:
+        UserError: the batch cannot be shared so.
+    """
+    needed = data.accumulated(trainer.world_size)
+    if needed > 1 and trainer.accumulate_grad_batches > 1:
+        raise UserError(
+            "data.device_batch_size and trainer.accumulate_grad_batches: set only one of them"
+        )
+    trainer.accumulate_grad_batches *= needed
+    if isinstance(trainer.val_check_interval, int):
+        trainer.val_check_interval *= trainer.accumulate_grad_batches
+
+
+def requeue(interrupted: Interrupted) -> None:
+    """Have SLURM run this job again if it has warned of the job's end; then wait for that end.
+
+    Every process of the job must call this; the first one asks. Returns where nothing is to be
+    requeued, or SLURM refuses.
+    """
+    warned = interrupted.received in (signal.SIGUSR1, signal.SIGUSR2)
+    if not (warned and SLURMEnvironment.detect()):
+        return
+    # From now on the system's own way to end a process applies, at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if os.environ["SLURM_PROCID"] == "0":
+        job = os.environ["SLURM_JOB_ID"]
+        if "SLURM_ARRAY_JOB_ID" in os.environ:
+            job = "{SLURM_ARRAY_JOB_ID}_{SLURM_ARRAY_TASK_ID}".format_map(os.environ)
+        log.info("%s: asking SLURM to requeue job %s", interrupted, job)
+        done = subprocess.run(
+            ["scontrol", "requeue", job], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            log.warning("scontrol requeue %s failed: %s", job, done.stderr.strip())
+    # If one process ended before the others, SLURM could take the job for a failed one.
+    time.sleep(60)
+
+
+def _is_loss_of_contact(error: RuntimeError) -> bool:
+    # NCCL's errors have a class of their own; gloo's are told by their text alone.
+    return isinstance(error, torch.distributed.DistError) or "/gloo/" in str(error)
+
+
+def _line(error: RuntimeError) -> str:
+    return str(error).splitlines()[0]

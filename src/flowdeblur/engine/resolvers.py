@@ -1,0 +1,57 @@
+"""What the configuration refers to and only the process knows: ``${run_id:}`` and ``${sweep:}``."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from flowdeblur.errors import UserError
+
+
+def run_id() -> str:
+    """Name a run's folder, alike in all processes of the run and after every restart.
+
+    It is what ``RUN_ID`` or ``WANDB_RUN_ID`` says; else the job's number under SLURM, which outlives
+    a requeue, and torchrun's id; else the time, to the microsecond.
+
+    Raises:
+        UserError: torchrun has started several processes that share no name.
+    """
+    environment = os.environ
+    for variable in ("RUN_ID", "WANDB_RUN_ID"):
+        if environment.get(variable):
+            return environment[variable]
+    # Lightning, too, takes jobs of these names for a terminal on a node.
+    if "SLURM_JOB_ID" in environment and environment.get("SLURM_JOB_NAME") not in (
+        "bash",
+        "interactive",
+    ):
+        step = environment.get("SLURM_STEP_ID", "0")
+        return f"slurm-{environment['SLURM_JOB_ID']}" + (f"-{step}" if step != "0" else "")
+    rendezvous = environment.get("TORCHELASTIC_RUN_ID")
+    if rendezvous == "none" and environment.get("WORLD_SIZE") != "1":
+        raise UserError(
+            "torchrun: its processes share no name for their run folder; "
+            "start it with --standalone or --rdzv-id=NAME, or set RUN_ID"
+        )
+    if rendezvous not in (None, "none"):
+        return f"torchrun-{rendezvous}"
+    now = time.time()
+    return time.strftime("%Y%m%d-%H%M%S", time.localtime(now)) + f"-{int(now % 1 * 1e6):06d}"
+
+
+def sweep() -> str | None:
+    """Name the sweep that this job belongs to by its folder; None if there is no sweep."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    return Path(HydraConfig.get().sweep.dir).name
+
+
+OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("sweep", sweep, replace=True)
+OmegaConf.register_new_resolver("folder_name", lambda path: Path(path).name, replace=True)

@@ -1,0 +1,142 @@
+"""What can be said of one restored frame without its ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from flowdeblur.networks import Restoration
+from flowdeblur.viz.kernels import Trail, at_full_size, reblur, trail_inside
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """The motion that a network sees, and what follows from it.
+
+    Attributes:
+        flow: (2, H, W) in pixels, to the neighbour in ``flow_offsets`` that comes last.
+        trail: of the frame's pixels, (1, 2, H, W) each.
+        reblurred: (3, H, W), the restored frame blurred along the trail.
+        consistency: PSNR (dB) of ``reblurred`` against the input.
+        consistency_of_input: the same of the input blurred along the trail: what a network that
+            changes nothing would score.
+    """
+
+    flow: Tensor
+    trail: Trail
+    reblurred: Tensor
+    consistency: float
+    consistency_of_input: float
+
+    @property
+    def gain(self) -> float:
+        """By how many dB the restored frame explains the input better than the input itself."""
+        return self.consistency - self.consistency_of_input
+
+
+@dataclass(frozen=True, slots=True)
+class StillPair:
+    """The frame given twice, as if nothing moved (Fig. 6).
+
+    Attributes:
+        restored: (3, H, W).
+        flow: (2, H, W) in pixels; near zero where the network has learnt what flow is.
+    """
+
+    restored: Tensor
+    flow: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One frame, all on the CPU; an attribute is None or empty where a network has no such thing.
+
+    Attributes:
+        blurry: (3, H, W) in [0, 1], the input.
+        restored: (3, H, W) in [0, 1].
+        rnn_weights: of ``Restoration``.
+        motion: None for networks that predict no flow.
+        still: None for networks that predict no flow.
+    """
+
+    blurry: Tensor
+    restored: Tensor
+    rnn_weights: tuple[Tensor, ...]
+    motion: Motion | None
+    still: StillPair | None
+
+
+@torch.inference_mode()
+def explain_frame(
+    network: nn.Module, frames: Tensor, directions: Sequence[int], duty_cycle: float
+) -> Explanation:
+    """Restore a frame and keep what led to it.
+
+    Args:
+        network: as for :func:`flowdeblur.video.restore.restore`, in evaluation mode.
+        frames: (1, T, 3, H, W) in [0, 1], on the network's device.
+        directions: for each of ``network.flow_offsets`` -1 where the neighbour was taken before the
+            frame, 1 where after it, 0 where it is the frame itself.
+        duty_cycle: exposure / frame interval, in [0, 1].
+    """
+    offsets = cast("tuple[int, ...]", network.frame_offsets)
+    blurry = frames[:, offsets.index(0)]
+    result: Restoration = network(frames, keep_rnn_weights=True)
+    restored = result.restored.clamp(0, 1)
+    motion = still = None
+    if result.flows:
+        motion = _motion(blurry, restored, result.flows[-1], directions, duty_cycle)
+        twice: Restoration = network(blurry[:, None].expand_as(frames), keep_rnn_weights=False)
+        still = StillPair(
+            twice.restored[0].clamp(0, 1).cpu(),
+            at_full_size(twice.flows[-1], _size(blurry))[0, -2:].cpu(),
+        )
+    weights = tuple(each.cpu() for each in result.rnn_weights)
+    return Explanation(blurry[0].cpu(), restored[0].cpu(), weights, motion, still)
+
+
+def consistency(
+    sharp: Tensor, blurry: Tensor, trail: Trail, duty_cycle: float
+) -> tuple[Tensor, float]:
+    """Blur a frame along trails and compare it with a blurry one: re-blur consistency.
+
+    Args:
+        sharp: (1, 3, H, W) in [0, 1].
+        blurry: the same.
+        trail: (1, 2, H, W) each.
+        duty_cycle: exposure / frame interval, in [0, 1].
+
+    Returns:
+        The blurred frame, and its PSNR in dB over the pixels that see nothing from beyond the
+        frame; equal pictures score 100.
+    """
+    blurred = reblur(sharp, trail, duty_cycle)
+    seen = trail_inside(trail, duty_cycle).expand_as(blurred)
+    if not seen.any():  # a jump longer than the frame
+        seen = torch.ones_like(seen)
+    error = (blurred - blurry)[seen].square().mean().clamp(min=1e-10)
+    return blurred, float(-10 * error.log10())
+
+
+def _motion(
+    blurry: Tensor, restored: Tensor, flow: Tensor, directions: Sequence[int], duty_cycle: float
+) -> Motion:
+    full = at_full_size(flow, _size(blurry))
+    trail = Trail.of_flows(full, directions)
+    reblurred, of_restored = consistency(restored, blurry, trail, duty_cycle)
+    _, of_input = consistency(blurry, blurry, trail, duty_cycle)
+    return Motion(
+        full[0, -2:].cpu(),
+        Trail(trail.before.cpu(), trail.after.cpu()),
+        reblurred[0].cpu(),
+        of_restored,
+        of_input,
+    )
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return image.shape[-2], image.shape[-1]

@@ -1,0 +1,99 @@
+"""One HTML file that needs nothing else: pictures, style and script are inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from PIL import Image
+
+from flowdeblur.explain.figures import Figure, Story
+from flowdeblur.viz.drawing import Drawn, wheel_picture
+
+WIDEST_PX = 1600
+"""Wider pictures are reduced on the page; the files beside it are not."""
+
+
+def page(title: str, introduction: str, stories: Sequence[Story]) -> str:
+    """Lay out the stories of frames.
+
+    Args:
+        title: heading of the page.
+        introduction: a sentence under it.
+        stories: one a frame.
+
+    Returns:
+        The HTML document.
+    """
+    template = Template((files("flowdeblur.explain") / "page.html").read_text("utf-8"))
+    return template.substitute(
+        title=escape(title),
+        introduction=escape(introduction),
+        wheel=_embedded(wheel_picture()),
+        contents="".join(
+            f'<li><a href="#frame-{number}">{escape(story.name)}</a></li>'
+            for number, story in enumerate(stories)
+        ),
+        frames="".join(_frame(number, story) for number, story in enumerate(stories)),
+    )
+
+
+def _frame(number: int, story: Story) -> str:
+    facts = "".join(
+        f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>"
+        for what, value in story.facts.items()
+    )
+    figures = "".join(
+        f'<figure class="{"wide" if each.name == "rnn_weights" else ""}">'
+        f"{_image(each)}<figcaption><b>{escape(each.title)}</b> "
+        f"{escape(each.caption)}</figcaption></figure>"
+        for each in story.figures
+    )
+    return (
+        f'<section id="frame-{number}"><h2>Frame {escape(story.name)}</h2>'
+        f"{_slider(number, story.compared)}<dl>{facts}</dl>"
+        f'<div class="figures">{figures}</div></section>'
+    )
+
+
+def _slider(number: int, compared: Sequence[Figure]) -> str:
+    before, *others = compared
+    images = "".join(
+        _image(each, f'class="over" data-index="{index}"{" hidden" if index else ""}')
+        for index, each in enumerate(others)
+    )
+    choices = "".join(
+        f'<label><input type="radio" name="with-{number}" value="{index}"'
+        f"{'' if index else ' checked'}> {escape(each.title)}</label>"
+        for index, each in enumerate(others)
+    )
+    captions = "".join(
+        f'<p data-index="{index}"{" hidden" if index else ""}>{escape(each.caption)}</p>'
+        for index, each in enumerate(others)
+    )
+    height, width, _ = before.picture.shape
+    return (
+        f'<div class="compare" style="--natural: {width}px"><div class="window">'
+        f'<div class="pair" style="aspect-ratio: {width} / {height}">{_image(before)}{images}'
+        '<span class="line"></span><input type="range" min="0" max="100" value="50" step="0.1" '
+        f'aria-label="input on the left, compared on the right"></div></div>'
+        f'<div class="choices"><span>{escape(before.title)} against</span>{choices}'
+        '<label class="size"><input type="checkbox"> actual size</label></div>'
+        f"{captions}</div>"
+    )
+
+
+def _image(figure: Figure, attributes: str = "") -> str:
+    return f'<img src="{_embedded(figure.picture)}" alt="{escape(figure.title)}" {attributes}>'
+
+
+def _embedded(picture: Drawn) -> str:
+    image = Image.fromarray(picture)
+    image.thumbnail((WIDEST_PX, 16 * WIDEST_PX), Image.Resampling.LANCZOS)
+    content = io.BytesIO()
+    image.save(content, "WEBP", quality=92)
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -1,0 +1,85 @@
+"""Sums over the processes of a run; with one process they cost nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+Item = TypeVar("Item")
+
+
+def count() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def total(x: Tensor) -> Tensor:
+    """Add up ``x`` over all processes, which must call this together; every one gets the sum."""
+    if count() > 1:
+        x = x.clone()
+        dist.all_reduce(x)
+    return x
+
+
+def largest(number: int, device: torch.device) -> int:
+    """Find the largest of the processes' numbers; all of them must call this together."""
+    if count() == 1:
+        return number
+    tensor = torch.tensor(number, device=device)
+    dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    return int(tensor)
+
+
+def gathered(items: list[Item]) -> list[Item]:
+    """Join the processes' lists in the order of the processes; all must call this together."""
+    if count() == 1:
+        return items
+    lists: list[list[Item]] = [[] for _ in range(count())]
+    dist.all_gather_object(lists, items)
+    return [item for each in lists for item in each]
+
+
+class FrameMeans:
+    """Means of scores over all frames that all processes have seen.
+
+    Lightning's own reduction over processes rounds the number of frames down where they have
+    unequal shares (2.6 averages it as an integer), so it is not exact.
+    """
+
+    def __init__(self) -> None:
+        self._scores: dict[str, list[float]] = {}
+
+    def add(self, scores: Mapping[str, Tensor], frames: int) -> None:
+        """Take the scores of a batch.
+
+        Args:
+            scores: by name, each (B,), or a mean over the batch.
+            frames: B.
+        """
+        columns = torch.stack([score.detach().float().expand(frames) for score in scores.values()])
+        for name, column in zip(scores, columns.tolist(), strict=True):
+            self._scores.setdefault(name, []).extend(column)
+
+    def take(self, device: torch.device) -> dict[str, float]:
+        """Average over all processes, and begin anew.
+
+        Args:
+            device: that processes exchange tensors from.
+
+        Returns:
+            The means by name, the same in every process; exact to double precision, so that they do
+            not depend on how the frames were shared.
+        """
+        names = sorted(self._scores)
+        sums = [math.fsum(self._scores[name]) for name in names]
+        counts = [float(len(self._scores[name])) for name in names]
+        self._scores = {}
+        if count() > 1:
+            both = torch.tensor([sums, counts], dtype=torch.float64, device=device)
+            sums, counts = total(both).tolist()
+        return {name: s / n for name, s, n in zip(names, sums, counts, strict=True)}

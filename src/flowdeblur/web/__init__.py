@@ -1,0 +1,1 @@
+"""A local page on which clips can be dropped: ``flowdeblur demo``."""

@@ -1,0 +1,196 @@
+"""What stops a run from outside, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tests.engine.runs import ROOT, TINY, largest_difference, metrics_of
+
+from flowdeblur.callbacks import Interrupted
+from flowdeblur.cli import main
+from flowdeblur.engine import cluster
+from flowdeblur.errors import UserError
+from flowdeblur.runs import RunFolder
+
+BUDGET = ["trainer.max_steps=6", "trainer.val_check_interval=2", "trainer.limit_test_batches=1"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return f"data.train.cache={tmp_path_factory.mktemp('scenes')}"
+
+
+@pytest.fixture
+def run(tmp_path, cache):
+    def start(*overrides, folder="run"):
+        path = tmp_path / folder
+        return main(["train", *TINY, *BUDGET, cache, f"hydra.run.dir={path}", *overrides]), path
+
+    return start
+
+
+def signal_in(number, **where):
+    values = ",".join(f"{key}:{value}" for key, value in where.items())
+    return f"+callbacks.signal={{_target_:tests.engine.runs.Signal,number:{int(number)},{values}}}"
+
+
+# After step 3 nothing else is written; step 4 is validated first, and the run stops after step 5.
+@pytest.mark.parametrize(("number", "step", "saved"), [(signal.SIGTERM, 2, 3), (signal.SIGUSR1, 3, 5)])
+def test_a_signalled_run_saves_and_ends_as_if_nothing_had_happened(number, step, saved, run, capsys):
+    extra = ["callbacks=ema", "data.device_batch_size=2"]
+    _, straight = run(*extra, folder="straight")
+    status, folder = run(*extra, signal_in(number, step=step))
+    assert status == 1
+    assert f"stopped by {number.name} after step {saved}, with a checkpoint" in capsys.readouterr().err
+    assert (folder / "checkpoints" / f"step_{saved:08d}-interrupted.ckpt").exists()
+    assert not (folder / "metrics.json").exists()
+    status, _ = run(*extra)
+    assert status == 0
+    assert largest_difference(folder, straight) == 0
+    for section in ("val", "test", "history"):
+        assert metrics_of(folder)[section] == metrics_of(straight)[section]
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_a_signal_in_the_test_loses_nothing(run, capsys):
+    status, folder = run(signal_in(signal.SIGTERM, test=True))
+    assert status == 1
+    assert "stopped by SIGTERM outside of training" in capsys.readouterr().err
+    status, _ = run()
+    assert status == 0
+    assert metrics_of(folder)["steps"] == 6
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """The variables of a task of SLURM's, and a scontrol that notes what it is asked for."""
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    for name in ("srun", "scontrol"):
+        (binaries / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/asked\n')
+        (binaries / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{binaries}:{os.environ['PATH']}")
+    for name, value in {
+        "JOB_ID": "1234", "JOB_NAME": "train", "NTASKS": "1", "NTASKS_PER_NODE": "1", "PROCID": "0",
+        "LOCALID": "0", "NODEID": "0", "NNODES": "1", "NODELIST": "localhost",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    waited = []
+    monkeypatch.setattr(cluster.time, "sleep", waited.append)
+    yield lambda: (tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else ""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(
+    ("number", "array", "asked"),
+    [
+        (signal.SIGUSR1, {}, "scontrol requeue 1234\n"),
+        (signal.SIGUSR2, {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"}, "scontrol requeue 12_3\n"),
+        (signal.SIGTERM, {}, ""),  # scancel, or a preemption after which SLURM requeues by itself
+    ],
+)
+def test_slurm_is_asked_to_requeue(number, array, asked, slurm, monkeypatch, run):
+    for name, value in array.items():
+        monkeypatch.setenv(name, value)
+    status, folder = run(signal_in(number, step=0))
+    assert status == 1
+    assert slurm() == asked
+    assert list((folder / "checkpoints").glob("step_*-interrupted.ckpt"))
+
+
+def test_an_interruption_survives_a_process_boundary():
+    copy = pickle.loads(pickle.dumps(Interrupted("stopped", signal.SIGTERM)))
+    assert (str(copy), copy.received) == ("stopped", signal.SIGTERM)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from flowdeblur.runs import RunFolder
+with RunFolder(Path(sys.argv[1])).exclusive():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.exclusive():
+        pass
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, folder.path], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    with (
+        pytest.raises(UserError, match=f"process {holder.pid} on .* is training here"),
+        folder.exclusive(patience_s=0),
+    ):
+        pass
+    holder.kill()  # leaves no lock behind
+    holder.wait()
+    with folder.exclusive(patience_s=0):
+        (folder.path / ".lock").unlink()  # nor does a lost lock file matter
+    with folder.exclusive(patience_s=0):
+        pass
+
+
+def test_best_weights_are_those_of_the_best_validation(run):
+    import torch
+    from safetensors.torch import load_file
+
+    import flowdeblur
+    from flowdeblur import weights
+
+    _, folder = run("optimizer.optimizer.lr=0.003", "optimizer.schedule=null")
+    scores = {each["step"]: each["val/psnr"] for each in metrics_of(folder)["history"]}
+    best = max(scores, key=scores.__getitem__)
+    checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == best
+    kept = load_file(folder / "best.safetensors")
+    assert all(torch.equal(tensor, checkpoint["state_dict"][f"network.{name}"]) for name, tensor in kept.items())
+    metrics = weights.describe(folder / "best.safetensors")["metrics"]
+    assert (metrics["step"], metrics["val/psnr"]) == (best, scores[best])
+    assert flowdeblur.load(folder / "best.safetensors") is not None
+
+
+def test_data_may_move_between_starts(tmp_path):
+    from tests.composition import compose_config, plain
+
+    folder = RunFolder(tmp_path)
+    folder.begin(plain(compose_config("data=frames", "data.root=/scratch/job-1")))
+    folder.begin(plain(compose_config("data=frames", "data.root=/scratch/job-2", "data.workers=7")))
+    with pytest.raises(UserError, match=r"data.patch=\[128, 128\], not \[64, 64\]"):
+        folder.check(plain(compose_config("data=frames", "data.root=.", "data.patch=[64,64]")))
+
+
+def test_processes_that_begin_at_different_steps_are_stopped(monkeypatch):
+    from types import SimpleNamespace
+
+    from flowdeblur.callbacks import Agreement
+    from flowdeblur.errors import Failure
+    from flowdeblur.tasks import processes
+
+    others = iter([150, -100])  # the largest step of all, and minus the smallest
+    monkeypatch.setattr(processes, "largest", lambda number, device: next(others))
+    with pytest.raises(Failure, match="different newest checkpoints, of steps 100 and 150"):
+        Agreement().on_train_start(SimpleNamespace(global_step=150), SimpleNamespace(device="cpu"))
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments(capsys):
+    """FLOWDEBLUR_KILLS kills (6 if it is not set); benchmarks/faults.py alone tells more."""
+    from benchmarks import faults
+
+    seed = time.time_ns() % 1000
+    assert faults.main(["--kills", os.environ.get("FLOWDEBLUR_KILLS", "6"), "--seed", str(seed)]) == 0, (
+        capsys.readouterr().out
+    )
+    assert json.dumps(seed) in capsys.readouterr().out

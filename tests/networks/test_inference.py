@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.composition import make_model
+from torch import nn
+
+from flowdeblur.errors import Failure
+from flowdeblur.networks.inference import infer
+
+
+class Full(nn.Module):
+    def forward(self, frames, *, keep_rnn_weights):
+        raise torch.OutOfMemoryError("tried to allocate 20 GiB")
+
+
+def test_it_restores_without_gradients_and_rnn_weights():
+    frames = torch.rand(1, 2, 3, 40, 50)
+    network = make_model("proposed", width=2)
+    output = infer(network, frames)
+    assert output.rnn_weights == ()
+    assert not output.restored.requires_grad
+    torch.testing.assert_close(output.restored, network(frames).restored.detach())
+
+
+def test_a_full_device_is_told_in_one_line():
+    with pytest.raises(Failure, match="cpu has too little memory for 50x40 frames; use the CPU"):
+        infer(Full(), torch.rand(1, 2, 3, 40, 50))
