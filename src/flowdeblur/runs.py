@@ -129,6 +129,15 @@ class RunFolder:
             self.checkpoints.glob("step_*.ckpt"), key=lambda each: each.stem, reverse=True
         )
 
+    def forget_interruptions(self, besides: Path | None) -> None:
+        """Delete the checkpoints that signals left, ``besides`` the one that the run goes on from.
+
+        ModelCheckpoint counts and deletes only what it has written itself.
+        """
+        for path in self.checkpoints.glob("step_*-interrupted.ckpt"):
+            if path != besides:
+                path.unlink(missing_ok=True)
+
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``."""
         write_text(self.metrics, json.dumps(metrics, indent=1) + "\n")

@@ -42,11 +42,6 @@ def orderly(trainer: L.Trainer, folder: RunFolder, interruption: Interruption) -
     try:
         with folder.exclusive() if first else nullcontext(), interruption.listening():
             yield
-    except RuntimeError as error:
-        if not _is_loss_of_contact(error):
-            raise
-        log.error("another process of this run is gone (%s): the same command goes on", _line(error))
-        sys.exit(TRY_AGAIN)
     except Interrupted as interrupted:
         if first:
             interrupt(trainer.loggers)
@@ -56,6 +51,11 @@ def orderly(trainer: L.Trainer, folder: RunFolder, interruption: Interruption) -
         # Lightning kills the first process if one that it has started fails.
         environment = getattr(trainer.strategy, "cluster_environment", None)
         sys.exit(0 if isinstance(environment, LightningEnvironment) else 1)
+    except RuntimeError as error:
+        if not _is_loss_of_contact(error):
+            raise
+        log.error("another process of this run is gone (%s): the same command goes on", _line(error))
+        sys.exit(TRY_AGAIN)
 
 
 def plugins() -> list[Any]:

@@ -65,6 +65,7 @@ def connect(loggers: Iterable[Logger]) -> None:
                 Path(logger.save_dir or ".") / "wandb" / "offline-run-*",
             )
             os.environ["WANDB_MODE"] = "offline"  # for the jobs of a multirun that follow, too
+            wandb.teardown()  # it has read the environment once, at its first start
             _ = logger.experiment
 
 

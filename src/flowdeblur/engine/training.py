@@ -203,6 +203,8 @@ def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> 
     if checkpoint is not None:
         verify(checkpoint)
         log.info("going on from %s", checkpoint)
+    if trainer.is_global_zero:
+        folder.forget_interruptions(checkpoint)
     with logging_redirect_tqdm(tqdm_class=Tqdm):  # messages appear above the bar
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
 

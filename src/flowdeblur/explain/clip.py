@@ -83,7 +83,7 @@ def explain_clip(
             stories.append(story)
             scores.append({"frame": each.index, "name": story.name} | _scores(each.explanation))
             explanations.append(each.explanation)
-        introduction = f"{len(stories)} of its frames; assumed duty cycle {duty_cycle:g}."
+        introduction = f"Frames explained: {len(stories)}. Assumed duty cycle: {duty_cycle:g}."
         (partial / "index.html").write_text(page(clip.path.name, introduction, stories), "utf-8")
         content = {
             "flowdeblur": flowdeblur.__version__,

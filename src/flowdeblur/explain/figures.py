@@ -140,9 +140,7 @@ def _still(still: StillPair) -> Figure:
 
 
 def _still_flow(still: StillPair, reach_px: float) -> Figure:
-    caption = (
-        "Flow of the frame given twice, in the colours of the flow above. True is no motion: white."
-    )
+    caption = "Flow of the frame given twice, in the colours of the flow above; it should be white."
     picture = flow_picture(still.flow, max(reach_px, 1.0)).picture
     return Figure("given_twice_flow", "flow, frame given twice", caption, picture)
 

@@ -145,7 +145,8 @@ def wheel_picture(size: int = 96) -> Drawn:
     flow = torch.stack(torch.meshgrid(line, line, indexing="xy"))
     colours = flow_to_rgb(flow[None], 1.0)[0]
     disc = torch.where(flow.norm(dim=0) <= 1, colours, torch.ones(()))
-    return to_bytes(disc[None])[0]
+    key: Drawn = to_bytes(disc[None])[0]
+    return key
 
 
 def _grid(height: int, width: int, at_least: int = 0) -> tuple[Tensor, Tensor, int]:
