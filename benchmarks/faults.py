@@ -88,9 +88,7 @@ class Faults:
     def start(self, name: str, *more: str) -> int | None:
         """Run in ``folder/name`` to its end, and return the exit status; -9 if it was killed."""
         arguments = [*self.overrides, f"hydra.run.dir={self.folder / name}", *more]
-        process = self._context.Process(
-            target=train, args=(arguments, self.folder / f"{name}.log")
-        )
+        process = self._context.Process(target=train, args=(arguments, self.folder / f"{name}.log"))
         process.start()
         process.join()
         return process.exitcode
@@ -103,11 +101,17 @@ class Faults:
             if len(moments) < at_most:
                 first = _newest(self.folder / name)
                 step = min(first + self.random.randrange(10), STEPS - 1)
-                delay, rank = self.random.uniform(0, longest_s), self.random.randrange(self.processes)
-                kill = f"step {step} + {delay:.3f} s" + (f", rank {rank}" if self.processes > 1 else "")
+                delay, rank = (
+                    self.random.uniform(0, longest_s),
+                    self.random.randrange(self.processes),
+                )
+                kill = f"step {step} + {delay:.3f} s" + (
+                    f", rank {rank}" if self.processes > 1 else ""
+                )
                 target = ("faults" if __name__.startswith("__") else __name__) + ".Kill"
                 status = self.start(
-                    name, f"+callbacks.kill={{_target_:{target},step:{step},delay_s:{delay},rank:{rank}}}"
+                    name,
+                    f"+callbacks.kill={{_target_:{target},step:{step},delay_s:{delay},rank:{rank}}}",
                 )
             else:
                 status = self.start(name)
@@ -120,10 +124,13 @@ class Faults:
 
     def difference(self, first: str, second: str) -> float:
         """The largest difference between the weights of two runs; NaN if their histories differ."""
-        one, two = (load_file(self.folder / each / "weights.safetensors") for each in (first, second))
+        one, two = (
+            load_file(self.folder / each / "weights.safetensors") for each in (first, second)
+        )
         largest = max((one[name] - two[name]).abs().max().item() for name in one)
         metrics = [
-            json.loads((self.folder / each / "metrics.json").read_text()) for each in (first, second)
+            json.loads((self.folder / each / "metrics.json").read_text())
+            for each in (first, second)
         ]
         same = all(metrics[0][key] == metrics[1][key] for key in ("val", "test", "history"))
         return largest if same or self.processes > 1 else float("nan")
@@ -159,7 +166,9 @@ def main(argv: Sequence[str]) -> int:
             difference = faults.difference("straight", name)
             fine = difference == 0 if options.processes == 1 else difference < 1e-5
             different += not fine
-            lines.append(f"{name}: killed at {'; '.join(moments) or 'no time'}: difference {difference:g}")
+            lines.append(
+                f"{name}: killed at {'; '.join(moments) or 'no time'}: difference {difference:g}"
+            )
             print(lines[-1], flush=True)
     verdict = (
         f"{killed} kills in {runs} runs of {STEPS} steps, {options.processes} process(es), "
@@ -167,7 +176,9 @@ def main(argv: Sequence[str]) -> int:
     )
     print(verdict)
     if options.out:
-        text = f"# Runs that were killed\n\n{verdict}\n\nThe difference is the largest of any weight "
+        text = (
+            f"# Runs that were killed\n\n{verdict}\n\nThe difference is the largest of any weight "
+        )
         text += "to those of a run that was left alone.\n\n```\n" + "\n".join(lines) + "\n```\n"
         options.out.write_text(text)
     return int(different > 0)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.disk import room_for
 from tests.video.clips import Pick, Raise, cut, decode, make_clip, number, picture, sound_packets
 
 from flowdeblur import cli
@@ -249,12 +249,8 @@ def test_a_damaged_picture_passes_through(run, folder, tmp_path):
 
 
 def test_a_full_disk_is_told_in_one_line(run, clip, tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
+    with room_for(1000):
         status, _, error = run(clip, tmp_path / "out.mp4")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert status == 1
     assert error == (
         f"error: {tmp_path}/out.mp4: cannot be written (File too large); make room, or name "

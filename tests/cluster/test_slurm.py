@@ -19,13 +19,18 @@ from flowdeblur.cli import main
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(
-        not all(shutil.which(each, path=f"{os.environ['PATH']}:/usr/sbin") for each in ("slurmctld", "munged")),
+        not all(
+            shutil.which(each, path=f"{os.environ['PATH']}:/usr/sbin")
+            for each in ("slurmctld", "munged")
+        ),
         reason="no SLURM here: apt-get install slurm-wlm munge",
     ),
 ]
 SCRIPT = Path(__file__).with_name("slurm.sh")
 NODES = ["--nodes=2", "--ntasks-per-node=1", "--gpus-per-node=0", "--cpus-per-task=1"]
-HERE = [f"hydra.launcher.{each}" for each in ("gpus_per_node=null", "cpus_per_task=1", "timeout_min=5")]
+HERE = [
+    f"hydra.launcher.{each}" for each in ("gpus_per_node=null", "cpus_per_task=1", "timeout_min=5")
+]
 BUDGET = ["trainer.max_steps=30", "trainer.val_check_interval=5", "optimizer.schedule=null"]
 
 
@@ -68,20 +73,26 @@ class Job:
         self.folder = folder
         (command,) = commands("sbatch ")
         script = ROOT / command.split()[1]
-        printed = _call(["sbatch", "--parsable", *NODES, script, *TINY, *BUDGET, *overrides], folder)
+        printed = _call(
+            ["sbatch", "--parsable", *NODES, script, *TINY, *BUDGET, *overrides], folder
+        )
         self.id = printed.strip()
         self.run = folder / "runs" / f"slurm-{self.id}"
 
     @property
     def state(self) -> str:
-        return _call(["squeue", "--noheader", "--states=all", "--format=%T", f"--job={self.id}"]).strip()
+        return _call(
+            ["squeue", "--noheader", "--states=all", "--format=%T", f"--job={self.id}"]
+        ).strip()
 
     @property
     def log(self) -> str:
         return (self.folder / f"slurm-{self.id}.log").read_text()
 
     def until_step(self, step: int) -> None:
-        self._until(lambda: (self.run / "checkpoints" / f"step_{step:08d}.ckpt").exists(), f"step {step}")
+        self._until(
+            lambda: (self.run / "checkpoints" / f"step_{step:08d}.ckpt").exists(), f"step {step}"
+        )
 
     def until(self, *states: str) -> None:
         self._until(lambda: self.state in states, " or ".join(states))
@@ -157,7 +168,10 @@ def test_a_sweep_is_an_array_of_jobs(command, slurm, cache, tmp_path):
     before = _array_tasks()
     sweep = tmp_path / "seeds"
     words = small(command)[2:]
-    assert main(["train", *words, *HERE, cache, "trainer.max_steps=2", f"hydra.sweep.dir={sweep}"]) == 0
+    assert (
+        main(["train", *words, *HERE, cache, "trainer.max_steps=2", f"hydra.sweep.dir={sweep}"])
+        == 0
+    )
     runs = [sweep / f"seeds-{number}" for number in range(3)]
     assert [metrics_of(each)["steps"] for each in runs] == [2, 2, 2]
     assert {metrics_of(each)["device"][0] for each in runs} == {"2" if "ddp" in command else "1"}

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from tests.disk import room_for
 
 from flowdeblur.data.scenes import Scenes, source
 from flowdeblur.data.scenes.parallel import one_thread_per_operation
@@ -181,14 +182,8 @@ def test_an_unusable_folder_is_named_with_the_remedy(tmp_path):
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
-    resource = pytest.importorskip("resource")  # a limit on the size of files stands for the disk
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
-        with pytest.raises(UserError, match="cannot keep scenes in"):
-            recipe(tmp_path).open((0, 1), ())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with room_for(20_000), pytest.raises(UserError, match="cannot keep scenes in"):
+        recipe(tmp_path).open((0, 1), ())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -42,13 +42,19 @@ def signal_in(number, **where):
 
 
 # After step 3 nothing else is written; step 4 is validated first, and the run stops after step 5.
-@pytest.mark.parametrize(("number", "step", "saved"), [(signal.SIGTERM, 2, 3), (signal.SIGUSR1, 3, 5)])
-def test_a_signalled_run_saves_and_ends_as_if_nothing_had_happened(number, step, saved, run, capsys):
+@pytest.mark.parametrize(
+    ("number", "step", "saved"), [(signal.SIGTERM, 2, 3), (signal.SIGUSR1, 3, 5)]
+)
+def test_a_signalled_run_saves_and_ends_as_if_nothing_had_happened(
+    number, step, saved, run, capsys
+):
     extra = ["callbacks=ema", "data.device_batch_size=2"]
     _, straight = run(*extra, folder="straight")
     status, folder = run(*extra, signal_in(number, step=step))
     assert status == 1
-    assert f"stopped by {number.name} after step {saved}, with a checkpoint" in capsys.readouterr().err
+    assert (
+        f"stopped by {number.name} after step {saved}, with a checkpoint" in capsys.readouterr().err
+    )
     assert (folder / "checkpoints" / f"step_{saved:08d}-interrupted.ckpt").exists()
     assert not (folder / "metrics.json").exists()
     status, _ = run(*extra)
@@ -92,7 +98,11 @@ def slurm(tmp_path, monkeypatch):
     ("number", "array", "asked"),
     [
         (signal.SIGUSR1, {}, "scontrol requeue 1234\n"),
-        (signal.SIGUSR2, {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"}, "scontrol requeue 12_3\n"),
+        (
+            signal.SIGUSR2,
+            {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"},
+            "scontrol requeue 12_3\n",
+        ),
         (signal.SIGTERM, {}, ""),  # scancel, or a preemption after which SLURM requeues by itself
     ],
 )
@@ -155,7 +165,10 @@ def test_best_weights_are_those_of_the_best_validation(run):
     checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert checkpoint["global_step"] == best
     kept = load_file(folder / "best.safetensors")
-    assert all(torch.equal(tensor, checkpoint["state_dict"][f"network.{name}"]) for name, tensor in kept.items())
+    assert all(
+        torch.equal(tensor, checkpoint["state_dict"][f"network.{name}"])
+        for name, tensor in kept.items()
+    )
     metrics = weights.describe(folder / "best.safetensors")["metrics"]
     assert (metrics["step"], metrics["val/psnr"]) == (best, scores[best])
     assert flowdeblur.load(folder / "best.safetensors") is not None
@@ -190,7 +203,7 @@ def test_kills_at_random_moments(capsys):
     from benchmarks import faults
 
     seed = time.time_ns() % 1000
-    assert faults.main(["--kills", os.environ.get("FLOWDEBLUR_KILLS", "6"), "--seed", str(seed)]) == 0, (
-        capsys.readouterr().out
-    )
+    assert (
+        faults.main(["--kills", os.environ.get("FLOWDEBLUR_KILLS", "6"), "--seed", str(seed)]) == 0
+    ), capsys.readouterr().out
     assert json.dumps(seed) in capsys.readouterr().out

@@ -62,10 +62,16 @@ def history(folder):
     """Numbers by name and step."""
     numbers = {}
     for record in records(folder):
-        row = {"/".join(item.nested_key) or item.key: item.value_json for item in record.history.item}
+        row = {
+            "/".join(item.nested_key) or item.key: item.value_json for item in record.history.item
+        }
         step = row.get("trainer/global_step")
         for name, value in row.items():
-            if step is not None and name.startswith(("train/", "val/", "lr")) and "panel" not in name:
+            if (
+                step is not None
+                and name.startswith(("train/", "val/", "lr"))
+                and "panel" not in name
+            ):
                 loaded = json.loads(value)
                 if isinstance(loaded, int | float):
                     numbers[name, int(step)] = loaded
@@ -104,12 +110,15 @@ def test_every_logger_gets_the_same_numbers(cache, tmp_path):
     sent = records(folder / "wandb")
     (run,) = {(r.run.run_id, r.run.run_group, tuple(r.run.tags)) for r in sent if r.run.run_id}
     assert run == ("a-run", "group", ("tag",))
-    configured = {update.key or update.nested_key[0] for r in sent for update in r.run.config.update}
+    configured = {
+        update.key or update.nested_key[0] for r in sent for update in r.run.config.update
+    }
     configured |= {update.key for r in sent for update in r.config.update}
     assert {"model", "data", "seed", "trainer"} <= configured
     artifacts = [r.artifact for r in sent if r.HasField("artifact")]
     (model,) = [each for each in artifacts if each.type == "model"]
-    assert (model.name, list(model.aliases)) == ("a-run", ["best"])
+    assert model.name == "a-run"
+    assert "best" in model.aliases
     assert [entry.path for entry in model.manifest.contents] == ["best.safetensors"]
 
 
@@ -149,5 +158,11 @@ def test_runs_of_a_sweep_are_grouped_and_have_ids_of_their_own(cache, tmp_path):
 
 
 def test_a_table(tmp_path):
-    log_table("flowdeblur", "table-iv", ["row", "psnr"], [["ours", 30.58], ["without RNNs", 28.84]], tmp_path)
+    log_table(
+        "flowdeblur",
+        "table-iv",
+        ["row", "psnr"],
+        [["ours", 30.58], ["without RNNs", 28.84]],
+        tmp_path,
+    )
     assert list(tmp_path.rglob("media/table/*.table.json"))

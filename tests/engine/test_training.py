@@ -280,7 +280,8 @@ def test_multirun_on_one_device(tmp_path, cache):
         ]
     )
     assert status == 0
-    assert not weights_equal(tmp_path / "0", tmp_path / "1")
+    first, second = (tmp_path / f"{tmp_path.name}-{job}" for job in range(2))
+    assert not weights_equal(first, second)
 
 
 def test_divergence_stops_with_step_and_sample(run, capsys):

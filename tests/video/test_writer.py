@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 from dataclasses import replace
 from fractions import Fraction
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 from PIL import Image
+from tests.disk import room_for
 from tests.video.clips import decode, make_clip, number, picture, psnr, sound_packets
 
 from flowdeblur.errors import Failure, UserError
@@ -300,15 +300,6 @@ def test_a_slower_preset_is_handed_on():
     assert Encoding(preset="veryslow").options == {"crf": "17", "preset": "veryslow"}
 
 
-@pytest.fixture
-def disk_of_5_kb():
-    """Files that grow beyond it fail as they would on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def noise(count):
     random = np.random.default_rng(0)
     pictures = random.integers(0, 256, (count, 96, 128, 3), np.uint8)
@@ -316,19 +307,21 @@ def noise(count):
 
 
 @pytest.mark.parametrize("count", [1, 80])
-def test_a_full_disk_leaves_no_video(tmp_path, disk_of_5_kb, count):
-    with pytest.raises(Failure, match=r"a\.mp4: cannot be written \(File too large\); make room"):
+def test_a_full_disk_leaves_no_video(tmp_path, count):
+    message = r"a\.mp4: cannot be written \(File too large\); make room"
+    with room_for(5_000), pytest.raises(Failure, match=message):
         write(tmp_path / "a.mp4", noise(count))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_no_half_picture(tmp_path, disk_of_5_kb):
+def test_a_full_disk_leaves_no_half_picture(tmp_path):
     def run():
         with writing_pictures(Journal(tmp_path / "out", "origin")) as sink:
             sink(frames(1)[0])
             sink(noise(1)[0])
 
-    with pytest.raises(Failure, match=r"out: cannot be written \(File too large\); make room"):
+    message = r"out: cannot be written \(File too large\); make room"
+    with room_for(5_000), pytest.raises(Failure, match=message):
         run()
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [
         ".unfinished",

@@ -54,7 +54,9 @@ def orderly(trainer: L.Trainer, folder: RunFolder, interruption: Interruption) -
     except RuntimeError as error:
         if not _is_loss_of_contact(error):
             raise
-        log.error("another process of this run is gone (%s): the same command goes on", _line(error))
+        log.error(
+            "another process of this run is gone (%s): the same command goes on", _line(error)
+        )
         sys.exit(TRY_AGAIN)
 
 
