@@ -58,7 +58,7 @@ def test_help_of_a_command_is_fast_and_has_an_example(command):
         (KeyboardInterrupt(), 130, "interrupted"),
         (
             UserError(
-                "Caught UserError in worker.\nTraceback ...\nflowdeblur.errors.UserError: x.png: bad"
+                "Caught UserError in worker.\nTraceback\nflowdeblur.errors.UserError: x.png: bad"
             ),
             2,
             "error: x.png: bad",

@@ -186,8 +186,8 @@ def _array_tasks() -> int:
 
 def test_what_is_wrong_in_a_job_of_a_sweep_is_told_here(slurm, cache, tmp_path, capsys):
     status = main(
-        ["train", "-m", *TINY, *HERE, cache, "data.patch=[4096,4096]", "hydra/launcher=slurm", "seed=0",
-         f"hydra.sweep.dir={tmp_path}"]
+        ["train", "-m", *TINY, *HERE, cache, "data.patch=[4096,4096]", "hydra/launcher=slurm",
+         "seed=0", f"hydra.sweep.dir={tmp_path}"]
     )  # fmt: skip
     assert status == 2
     assert "data.patch is 4096x4096 pixels" in capsys.readouterr().err

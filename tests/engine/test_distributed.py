@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,8 +18,8 @@ from flowdeblur.engine.resolvers import run_id
 from flowdeblur.errors import UserError
 from flowdeblur.tasks.processes import FrameMeans
 
-# Flow comes first for two steps: parameters without gradients, and then with them. Adam with its own
-# epsilon of 1e-8 would divide rounding errors by rounding errors where a gradient is next to nothing.
+# Flow comes first for two steps: parameters without gradients, and then with them. Adam with its
+# own epsilon of 1e-8 would divide rounding errors by each other where a gradient is next to 0.
 BUDGET = ["optimizer.flow_first=2", "optimizer.schedule=null", "+optimizer.optimizer.eps=1e-4"]
 TWO = ["trainer=ddp", "trainer.devices=2"]
 
@@ -83,7 +84,7 @@ def test_accumulated_gradients_train_the_same(alone, cache, tmp_path):
 
 @pytest.mark.slow
 def test_torchrun_trains_the_same_in_one_folder(alone, cache, tmp_path):
-    root = os.getcwd()
+    root = Path.cwd()
     status, printed = finish(
         start(
             ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
@@ -104,8 +105,8 @@ def test_torchrun_starts_killed_processes_again(alone, cache, tmp_path):
     kill = f"+callbacks.kill={{_target_:tests.engine.test_distributed.KillOnce,mark:{once}}}"
     status, printed = finish(
         start(
-            ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1",
-             f"{os.getcwd()}/train.py", *TINY, *BUDGET, *TWO, cache, kill],
+            ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+             "--max-restarts=1", f"{Path.cwd()}/train.py", *TINY, *BUDGET, *TWO, cache, kill],
             cwd=tmp_path,
         )
     )  # fmt: skip
@@ -127,9 +128,9 @@ class KillOnce:
                 if (
                     trainer.global_rank == 1
                     and trainer.global_step == 3
-                    and not os.path.exists(mark)
+                    and not Path(mark).exists()
                 ):
-                    open(mark, "w").close()
+                    Path(mark).touch()
                     os.kill(os.getpid(), signal.SIGKILL)
 
         return _KillOnce()
@@ -151,7 +152,7 @@ def test_a_killed_process_takes_the_others_along_and_the_run_goes_on(victim, cac
     os.kill(process.pid if victim == "first" else second, signal.SIGKILL)
     process.communicate(timeout=60)
     deadline = time.monotonic() + 60
-    while os.path.exists(f"/proc/{second}"):
+    while Path(f"/proc/{second}").exists():
         assert time.monotonic() < deadline, "the other process lives on"
         time.sleep(0.1)
     assert not (killed / "weights.safetensors").exists()
@@ -161,13 +162,12 @@ def test_a_killed_process_takes_the_others_along_and_the_run_goes_on(victim, cac
 
 
 def _children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(each) for each in file.read().split() if _is_training(each)]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(each) for each in children if _is_training(each)]
 
 
 def _is_training(pid):
-    with open(f"/proc/{pid}/cmdline") as file:
-        return "trainer=ddp" in file.read()
+    return "trainer=ddp" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_means_over_frames_are_exact():
@@ -254,5 +254,5 @@ def test_shares_of_frames_do_not_overlap():
             seen += list(data.val_dataloader().dataset)
         assert seen == list(range(5)), world
     data.trainer = SimpleNamespace(world_size=6, global_rank=0)
-    with pytest.raises(UserError, match="data.val has 5 frames, fewer than the 6 processes"):
+    with pytest.raises(UserError, match=r"data\.val has 5 frames, fewer than the 6 processes"):
         data.val_dataloader()

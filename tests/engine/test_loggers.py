@@ -44,7 +44,7 @@ def records(folder):
 
 
 def entries(content, block=32768):
-    """Read LevelDB's log format: 7 bytes for the file, then chunks with checksum, length and kind."""
+    """Read LevelDB's log format: 7 bytes for the file, then chunks: checksum, length, kind."""
     position, parts = 7, []
     while position + 7 <= len(content):
         if block - position % block < 7:  # too little of the block is left for another chunk
@@ -81,7 +81,8 @@ def history(folder):
 def test_every_logger_gets_the_same_numbers(cache, tmp_path):
     folder = tmp_path / "a-run"
     status = main(
-        ["train", *TINY, *BUDGET, cache, f"hydra.run.dir={folder}", "logger=[csv,tensorboard,wandb]",
+        ["train", *TINY, *BUDGET, cache, f"hydra.run.dir={folder}",
+         "logger=[csv,tensorboard,wandb]",
          "logger.wandb.tags=[tag]", "logger.wandb.group=group"]
     )  # fmt: skip
     assert status == 0
@@ -149,7 +150,8 @@ def test_disabled_writes_nothing(cache, tmp_path, monkeypatch):
 def test_runs_of_a_sweep_are_grouped_and_have_ids_of_their_own(cache, tmp_path):
     sweep = tmp_path / "widths"
     status = main(
-        ["train", "-m", *TINY, *BUDGET, cache, "trainer.max_steps=1", "trainer.val_check_interval=1",
+        ["train", "-m", *TINY, *BUDGET, cache, "trainer.max_steps=1",
+         "trainer.val_check_interval=1",
          f"hydra.sweep.dir={sweep}", "seed=0,1", "logger=wandb"]
     )  # fmt: skip
     assert status == 0

@@ -11,8 +11,8 @@ from flowdeblur.tasks import processes
 class Agreement(L.Callback):
     """Compare where the processes begin.
 
-    A network file system may show another newest checkpoint on another node. Optimisers of different
-    steps would then train together unnoticed, or wait for each other forever.
+    A network file system may show another newest checkpoint on another node. Optimisers of
+    different steps would then train together unnoticed, or wait for each other forever.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

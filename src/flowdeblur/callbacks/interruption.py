@@ -92,7 +92,8 @@ class Interruption(L.Callback):
         if unfinished or trainer.global_step >= trainer.max_steps:
             return
         # A validation that is due would be left out of a run that goes on from here.
-        if (trainer.fit_loop.total_batch_idx + 1) % trainer.val_check_batch == 0:
+        every = trainer.val_check_batch
+        if every is not None and (trainer.fit_loop.total_batch_idx + 1) % every == 0:
             return
         received = self._agree(pl_module.device)
         if received is not None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from flowdeblur.callbacks import Interrupted, Interruption
 from flowdeblur.data import DataModule
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 TRY_AGAIN = 75
-"""The exit status EX_TEMPFAIL: nothing is wrong with the run; docs/cluster/train.sbatch heeds it."""
+"""EX_TEMPFAIL: nothing is wrong with the run; docs/cluster/train.sbatch heeds it."""
 
 
 @contextmanager
@@ -71,8 +72,8 @@ def plugins() -> list[Any]:
 def share_batches(trainer: L.Trainer, data: DataModule) -> None:
     """Let the processes share ``data.batch_size``, with accumulation where their memory is short.
 
-    Afterwards ``trainer.val_check_interval`` counts batches, as Lightning does; in the configuration
-    it counts steps, so that a run is the same run on any number of devices.
+    Afterwards ``trainer.val_check_interval`` counts batches, as Lightning does; in the
+    configuration it counts steps, so that a run is the same run on any number of devices.
 
     Raises:
         UserError: the batch cannot be shared so.

@@ -16,8 +16,8 @@ from flowdeblur.errors import UserError
 def run_id() -> str:
     """Name a run's folder, alike in all processes of the run and after every restart.
 
-    It is what ``RUN_ID`` or ``WANDB_RUN_ID`` says; else the job's number under SLURM, which outlives
-    a requeue, and torchrun's id; else the time, to the microsecond.
+    It is what ``RUN_ID`` or ``WANDB_RUN_ID`` says; else the job's number under SLURM, which
+    outlives a requeue, and torchrun's id; else the time, to the microsecond.
 
     Raises:
         UserError: torchrun has started several processes that share no name.
