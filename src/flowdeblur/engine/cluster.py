@@ -119,4 +119,4 @@ def _is_loss_of_contact(error: RuntimeError) -> bool:
 
 
 def _line(error: RuntimeError) -> str:
-    return str(error).splitlines()[0]
+    return str(error).splitlines()[0].partition(". ")[0]

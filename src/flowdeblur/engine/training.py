@@ -48,6 +48,8 @@ for library in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(library).setLevel(logging.WARNING)
 # Our stream of batches is a function of the step, so that resuming in mid-epoch is exact.
 warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
+# It does so wherever a run goes on.
+warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
 # Few workers, or none, are our choice: what they do is cheap beside a training step.
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
 # It says so on every login node; how processes are started is told by SLURM's variables.
