@@ -276,6 +276,24 @@ def test_deep_frames_keep_more_than_8_bits(tmp_path, codec, suffix, levels):
             np.testing.assert_array_equal(frame.image, deep)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_short_deep_clips_are_decoded_in_the_order_of_their_times(tmp_path, count):
+    """Ten times, because x265 leaves such clips' decoding times to chance."""
+    clip = [
+        replace(each, image=each.image.astype(np.uint16) * 257) for each in frames(count, (96, 128))
+    ]
+    for attempt in range(10):
+        path = tmp_path / f"{attempt}.mp4"
+        write(path, clip, replace(FORMAT, deep=True), encoding=Encoding(HEVC))
+        with av.open(str(path)) as container:
+            packets = [each for each in container.demux(video=0) if each.size]
+        decoded = [each.dts for each in packets]
+        assert decoded == sorted(decoded)
+        assert decoded[0] >= -3 * packets[0].duration
+        assert all(each.dts <= each.pts for each in packets)
+        assert len(list(VideoReader(path))) == count
+
+
 def test_prores_of_a_full_range_clip_keeps_its_colours(tmp_path):
     full = replace(FORMAT, colour=Colour(1, 2))
     path = write(tmp_path / "a.mov", frames(2, (96, 128)), full, encoding=Encoding(PRORES))

@@ -166,17 +166,22 @@ class _Encoder:
             colour = replace(colour, range=int(ColorRange.MPEG))
         colour.tag(context)
         self._convert = FromRgb(colour, size, pixels, deep=self._deep)
-        self._last = -(2**62)
+        self._last, self._count = -(2**62), 0
 
     def encode(self, frame: Frame) -> None:
         encoded = self._convert(_at_depth(frame.image, deep=self._deep))
         # A broken source may repeat a time, and an encoder takes each one only once.
         self._last = max(round(frame.time / self._format.time_base), self._last + 1)
+        self._count += 1
         encoded.pts, encoded.time_base = self._last, self._format.time_base
         self._target.mux(self._stream.encode(encoded))
 
     def finish(self) -> None:
-        self._target.mux(self._stream.encode(None))
+        packets = self._stream.encode(None)
+        if self._count <= 2:  # too few to be reordered; x265 for 10 bits leaves dts to chance then
+            for packet in packets:
+                packet.dts = packet.pts
+        self._target.mux(packets)
 
 
 @contextmanager
