@@ -11,6 +11,7 @@ from flowdeblur.networks import FlowGuidedDeblurring
 
 MODELS = [
     "proposed",
+    "small",
     "bidirectional",
     "without_rnns",
     "concat_rnn_weights",

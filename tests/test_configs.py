@@ -20,6 +20,7 @@ FILES = sorted(
 IN_FOLDERS = ("bsd", "dvd", "frames", "gopro", "hide", "realblur", "reds", "reds4")
 NEEDS = {f"data/{name}": ["data.root=."] for name in IN_FOLDERS}
 NEEDS |= {f"data/{name}": ["data.root=.", "data.val.clips=[a]"] for name in ("packed", "video")}
+NEEDS |= {file: ["data.root=."] for file in ("data/release", "experiment/release")}
 
 
 def options(group):
@@ -29,7 +30,7 @@ def options(group):
 def test_the_groups_are_the_documented_ones():
     assert options("model") == sorted(MODELS)
     assert options("ablation") == sorted(ROWS)
-    assert {"paper", "released_code"} <= set(options("experiment"))
+    assert {"paper", "release", "released_code"} <= set(options("experiment"))
     assert options("task") == ["deblurring", "flow"]
     assert options("logger") == ["csv", "tensorboard", "wandb"]
 

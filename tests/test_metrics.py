@@ -19,6 +19,12 @@ def pair():
     return sharp + noise, sharp
 
 
+def test_ssim_is_the_same_under_mixed_precision(pair):
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = ssim(*pair)
+    assert torch.equal(mixed, ssim(*pair))
+
+
 def test_psnr_is_per_frame(pair):
     restored, sharp = pair
     expected = [

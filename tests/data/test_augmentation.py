@@ -6,9 +6,10 @@ import functools
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from flowdeblur.data.augmentation import ColourPermutation, Crop, Dihedral, TurnedCrop
+from flowdeblur.data.augmentation import ColourPermutation, Crop, Dihedral, ShrunkCrop, TurnedCrop
 from flowdeblur.data.sample import Sample
 from flowdeblur.errors import UserError
 
@@ -65,6 +66,7 @@ TRANSFORMS = {
     "crop": Crop((64, 48)),
     "turned crop": TurnedCrop((64, 64)),
     "zoomed out": TurnedCrop((48, 48), scale=(0.6, 0.7), degrees=30),
+    "shrunk crop": ShrunkCrop((48, 48), scale=(0.6, 0.8)),
     "dihedral": Dihedral(),
     "colours": ColourPermutation(),
 }
@@ -161,7 +163,51 @@ def test_enlarging_enlarges_the_flow():
     assert torch.allclose(result["flow"][1], torch.tensor(-1.5), atol=1e-4)
 
 
-@pytest.mark.parametrize("crop", [Crop, TurnedCrop])
+@pytest.mark.parametrize("scale", [0.25, 0.5, 0.75])
+def test_shrinking_shows_the_whole_as_pillow_does(scale):
+    sample = moving_sample()
+    size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
+    result = ShrunkCrop(size, scale=(0.01, 0.01))(sample, np.random.default_rng(0))
+    for frame, small in zip(sample["frames"], result["frames"], strict=True):
+        picture = Image.fromarray(frame.permute(1, 2, 0).numpy())
+        expected = np.array(picture.resize(size[::-1], Image.Resampling.BICUBIC)).astype(int)
+        assert np.abs(small.permute(1, 2, 0).numpy() - expected).max() <= 2
+
+
+def test_shrinking_shortens_the_flow_and_hides_what_is_partly_hidden():
+    sample = moving_sample()
+    sample["flow"] = torch.tensor([2.0, -1.0]).view(2, 1, 1).expand(2, *SIZE).clone()
+    sample["visible"] = torch.ones(1, *SIZE, dtype=torch.bool)
+    sample["visible"][0, 7, 9] = False
+    result = ShrunkCrop((24, 30), scale=(0.25, 0.25))(sample, np.random.default_rng(0))
+    assert torch.allclose(result["flow"][0], torch.tensor(0.5))
+    assert torch.allclose(result["flow"][1], torch.tensor(-0.25))
+    hidden = ~result["visible"][0]
+    assert hidden.sum() == 1
+    assert hidden[1, 2]
+
+
+def test_shrinking_draws_scales_from_its_range():
+    sample = moving_sample()
+    sample["flow"] = torch.ones(2, *SIZE)
+    scales = [
+        float(
+            ShrunkCrop((16, 16), (0.25, 1.0))(sample, np.random.default_rng(seed))["flow"][0, 0, 0]
+        )
+        for seed in range(200)
+    ]
+    assert 0.24 < min(scales) < 0.3
+    assert 0.9 < max(scales) <= 1
+    assert 0.4 < np.median(scales) < 0.6  # log-uniform: half of them shrink to less than a half
+
+
+@pytest.mark.parametrize("scale", [(0.0, 1.0), (0.5, 0.25), (0.5, 2.0)])
+def test_scales_that_do_not_shrink_are_refused(scale):
+    with pytest.raises(UserError, match=r"data.crop.scale=.* must ascend, above 0 and at most 1"):
+        ShrunkCrop((8, 8), scale)
+
+
+@pytest.mark.parametrize("crop", [Crop, ShrunkCrop, TurnedCrop])
 def test_too_small_frames_are_named(crop):
     with pytest.raises(UserError, match=r"data.patch is 128x64.*clip/0 has only 96x120"):
         crop((128, 64))(moving_sample(), np.random.default_rng(0))

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from flowdeblur.data import Crop, DataModule
-from flowdeblur.data.datamodule import collate
+from flowdeblur.data.datamodule import collate, collate_mixed
 from flowdeblur.errors import UserError
+from flowdeblur.objectives import EndPointError
 
 
 class Squares:
@@ -171,3 +172,24 @@ def test_reversed_time_is_a_function_of_the_seed():
         [each["sharp"] for each in batches(time_reversal=True, workers=1)],
     )
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_what_has_no_flow_is_not_visible_in_a_mixed_batch():
+    pictures = {
+        "frames": torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
+        "sharp": torch.zeros(3, 8, 8, dtype=torch.uint8),
+    }
+    visible = torch.rand(1, 8, 8) < 0.5
+    known = {**pictures, "key": "a", "flow": torch.ones(2, 8, 8), "visible": visible}
+    everywhere = {**pictures, "key": "b", "flow": 2 * torch.ones(2, 8, 8)}
+    batch = collate_mixed([{**pictures, "key": "c"}, known, everywhere])
+    assert torch.equal(batch["flow"].mean((1, 2, 3)), torch.tensor([0.0, 1.0, 2.0]))
+    assert not batch["visible"][0].any()
+    assert torch.equal(batch["visible"][1], visible)
+    assert batch["visible"][2].all()
+    objective = EndPointError()
+    flows = [torch.zeros(3, 2, 2, 2)]
+    errors = objective(flows, batch["flow"], batch["visible"])
+    assert errors[0] == 0
+    assert errors[2] == pytest.approx(8**0.5, rel=1e-5)
+    assert "flow" not in collate_mixed([{**pictures, "key": "c"}])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from flowdeblur.data.scenes import Scenes, textures
 from flowdeblur.data.scenes.parallel import one_thread_per_operation
@@ -104,6 +107,27 @@ def test_a_split_paints_with_its_own_photographs_only(monkeypatch, one_thread):
     for index in range(recipe.count):
         recipe.scene(index)
     assert used == set(PHOTOGRAPHS["val"])
+
+
+def test_photographs_of_the_users_own(tmp_path, monkeypatch, one_thread):
+    """A scene of nothing but pictures of one colour shows this colour, brightened or tinted."""
+    monkeypatch.setattr(textures, "DEAD_LEAVES_SHARE", 0)
+    blue = np.full((300, 400, 3), (0, 0, 180), np.uint8)
+    Image.fromarray(blue).save(tmp_path / "blue.png")
+    recipe = Scenes("train", 2, photographs=str(tmp_path), noise=(0, 0), **SMALL)
+    sharp = recipe.open((0,), ())[0]["sharp"]
+    assert sharp[:2].max() == 0
+    assert sharp[2].min() > 100
+    cached = replace(recipe, cache=str(tmp_path / "cache"))
+    assert torch.equal(cached.open((0,), ())[0]["sharp"], sharp)
+    Image.fromarray(np.roll(blue, 1, axis=2)).save(tmp_path / "blue.png")  # it is red now
+    textures.photograph.cache_clear()
+    assert cached.open((0,), ())[0]["sharp"][0].min() > 100  # not what was rendered before
+
+
+def test_a_folder_without_photographs_is_named(tmp_path):
+    with pytest.raises(UserError, match=str(tmp_path)):
+        Scenes("train", 1, photographs=str(tmp_path), **SMALL).open((0,), ())[0]
 
 
 def test_motion_is_varied_and_bounded():

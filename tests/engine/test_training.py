@@ -79,6 +79,23 @@ def test_every_model_runs_by_name(name, run):
     assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["width"] == 4
 
 
+def test_mixed_precision_clips_and_scores_as_float32_does(run):
+    """The same weights, scored in both; the gradients are clipped with a fused optimiser."""
+    _, float32 = run("trainer.max_steps=4")
+    start = f"init.network={float32 / 'weights.safetensors'}"
+    still = "optimizer.optimizer.lr=0"
+    assert run(start, still, folder="float32")[0] == 0
+    status, mixed = run(
+        start, still, "trainer.precision=bf16-mixed", "callbacks=release", folder="mixed"
+    )
+    assert status == 0
+    one, other = (metrics_of(tmp)["test"] for tmp in (float32.parent / "float32", mixed))
+    assert other["psnr_blurry"] == one["psnr_blurry"]
+    assert other["ssim_blurry"] == one["ssim_blurry"]
+    assert other["psnr"] == pytest.approx(one["psnr"], abs=0.05)
+    assert other["ssim"] == pytest.approx(one["ssim"], abs=0.005)
+
+
 def test_what_a_run_folder_holds(run, capsys):
     _, folder = run("logger=[csv,tensorboard]")
     present = {each.name for each in folder.iterdir()}

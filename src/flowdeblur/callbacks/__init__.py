@@ -1,6 +1,7 @@
 """What happens around training: history, time, pictures, messages, speed, interruptions."""
 
 from flowdeblur.callbacks.agreement import Agreement
+from flowdeblur.callbacks.channels_last import ChannelsLast
 from flowdeblur.callbacks.clock import Clock
 from flowdeblur.callbacks.history import History
 from flowdeblur.callbacks.interruption import Interrupted, Interruption
@@ -11,6 +12,7 @@ from flowdeblur.callbacks.progress import ProgressBar
 
 __all__ = [
     "Agreement",
+    "ChannelsLast",
     "Clock",
     "History",
     "Interrupted",

@@ -1,6 +1,6 @@
 """Where samples come from, and how they become batches."""
 
-from flowdeblur.data.augmentation import ColourPermutation, Crop, Dihedral, TurnedCrop
+from flowdeblur.data.augmentation import ColourPermutation, Crop, Dihedral, ShrunkCrop, TurnedCrop
 from flowdeblur.data.datamodule import DataModule
 from flowdeblur.data.folders import FrameFolders
 from flowdeblur.data.mixture import Mixture
@@ -23,5 +23,6 @@ __all__ = [
     "PackedFrames",
     "RealBlur",
     "Scenes",
+    "ShrunkCrop",
     "TurnedCrop",
 ]

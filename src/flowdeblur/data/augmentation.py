@@ -6,9 +6,9 @@ touches only the pixels that it keeps. Kornia's transforms work on batches of pa
 know that a flow is a field of vectors.
 
 The paper's "crop, resize, rotate, scale" are :class:`TurnedCrop` (a factor for resize and scale, an
-angle), its colour permutation is :class:`ColourPermutation`. Mirroring (:class:`Dihedral`) and
-reversed time (``time_reversal`` of the data module: another source of frames, not a transform, as
-the frame before it is not in a sample) are the field's habit.
+angle), its colour permutation is :class:`ColourPermutation`. Shrinking (:class:`ShrunkCrop`),
+mirroring (:class:`Dihedral`) and reversed time (``time_reversal`` of the data module: another
+source of frames, not a transform, as the frame before it is not in a sample) are the field's habit.
 """
 
 from __future__ import annotations
@@ -41,6 +41,53 @@ class Crop:
         left = int(rng.integers(width - self.width + 1))
         window = (..., slice(top, top + self.height), slice(left, left + self.width))
         return _map(sample, lambda x: x[window])
+
+
+class ShrunkCrop:
+    """Cut a random window out of the picture as a camera of fewer pixels would show it.
+
+    So one clip gives blur of many lengths. Pictures are shrunk by an antialiased bicubic filter,
+    flow by the mean of what a pixel covers; a point is visible where all of that is.
+
+    Args:
+        size: (H, W) of the result.
+        scale: range of the factor, at most 1, drawn log-uniformly; of a small picture the smallest
+            factor at which the window fits.
+
+    Raises:
+        UserError: ``scale`` is no such range.
+    """
+
+    def __init__(self, size: Sequence[int], scale: tuple[float, float] = (0.25, 1.0)) -> None:
+        self.height, self.width = size
+        self.scale = scale
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise UserError(f"data.crop.scale={list(scale)} must ascend, above 0 and at most 1")
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Cut a larger window out of ``sample``, and shrink it."""
+        _demand(sample, self.height, self.width)
+        rows, columns = sample["sharp"].shape[-2:]
+        drawn = float(np.exp(rng.uniform(*np.log(self.scale))))
+        scale = max(drawn, self.height / rows, self.width / columns)
+        window = (round(self.height / scale), round(self.width / scale))
+        result = _map(Crop(window)(sample, rng), self._shrink)
+        if "flow" in result:
+            vectors = torch.unflatten(result["flow"], 0, (-1, 2))
+            factors = torch.tensor((self.width / window[1], self.height / window[0]))
+            result["flow"] = (vectors * factors[:, None, None]).flatten(0, 1)
+        return result
+
+    def _shrink(self, image: Tensor) -> Tensor:
+        planes = image.reshape(1, -1, *image.shape[-2:])
+        size = (self.height, self.width)
+        if image.dtype == torch.uint8:
+            small = F.interpolate(planes, size, mode="bicubic", antialias=True)
+        else:
+            small = F.interpolate(planes.float(), size, mode="area")
+        return (small if image.dtype != torch.bool else small > 0.999).reshape(
+            *image.shape[:-2], *size
+        )
 
 
 class TurnedCrop:

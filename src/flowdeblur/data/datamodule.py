@@ -140,7 +140,7 @@ class DataModule(L.LightningDataModule):
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
-            collate_fn=collate,
+            collate_fn=collate_mixed,
         )
 
     def val_dataloader(self) -> DataLoader[Sample]:
@@ -232,6 +232,24 @@ def collate(samples: list[Sample]) -> Batch:
         batch["flow"] = torch.stack([each["flow"] for each in samples])
     if all("visible" in each for each in samples):
         batch["visible"] = torch.stack([each["visible"] for each in samples])
+    return batch
+
+
+def collate_mixed(samples: list[Sample]) -> Batch:
+    """Stack samples of which some have no flow: theirs is 0, and none of it visible.
+
+    So they teach flow by warping alone.
+    """
+    batch = collate(samples)
+    known = [each for each in samples if "flow" in each]
+    if known and "flow" not in batch:
+        channels, height, width = known[0]["flow"].shape
+        batch["flow"] = torch.zeros(len(samples), channels, height, width)
+        batch["visible"] = torch.zeros(len(samples), channels // 2, height, width, dtype=torch.bool)
+        for place, each in enumerate(samples):
+            if "flow" in each:
+                batch["flow"][place] = each["flow"]
+                batch["visible"][place] = each.get("visible", torch.tensor(True))
     return batch
 
 

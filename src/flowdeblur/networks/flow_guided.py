@@ -32,6 +32,11 @@ class Restoration(NamedTuple):
     flows: tuple[Tensor, ...]
     rnn_weights: tuple[Tensor, ...]
 
+    def float(self) -> Restoration:
+        """Return the same in float32, after mixed precision."""
+        flows, rnn_weights = ([x.float() for x in each] for each in (self.flows, self.rnn_weights))
+        return Restoration(self.restored.float(), tuple(flows), tuple(rnn_weights))
+
 
 class FlowGuidedDeblurring(nn.Module):
     """Restore a frame of a video from itself and its neighbours (Fig. 1).

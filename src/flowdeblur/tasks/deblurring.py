@@ -26,9 +26,10 @@ class DeblurringTask(Task):
             and self.global_step < self._optimization.flow_first
             and self.objective.teaches_flow(batch, self.network.flow_offsets)
         ):
-            return Restoration(self._blurry(batch), self.network.predict_flows(batch["frames"]), ())
+            flows = self.network.predict_flows(batch["frames"])
+            return Restoration(self._blurry(batch), flows, ()).float()
         prediction: Restoration = self.network(batch["frames"], keep_rnn_weights=keep_rnn_weights)
-        return prediction
+        return prediction.float()
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
         """PSNR and SSIM of the restored and of the blurry frame.

@@ -48,7 +48,7 @@ class FlowTask(Task):
         """Run the flow subnet; the frame itself stands in for the restored one."""
         frames = batch["frames"]
         current = frames[:, self.network.frame_offsets.index(0)]
-        return Restoration(current, self.network.predict_flows(frames), ())
+        return Restoration(current, self.network.predict_flows(frames), ()).float()
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
         """End-point error in pixels of the finest flow, and of no flow at all, if flow is known."""

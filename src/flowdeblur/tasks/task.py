@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from torch import Tensor
 from torch.optim import Optimizer
 
 from flowdeblur.batch import Batch
-from flowdeblur.errors import Failure
+from flowdeblur.errors import Failure, UserError
 from flowdeblur.networks import FlowGuidedDeblurring, Restoration
 from flowdeblur.objectives import Objective
 from flowdeblur.optimization import Optimization
@@ -45,7 +46,7 @@ class Task(L.LightningModule):
         self._means = FrameMeans()
 
     def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
-        """Run the part of the network that this task trains."""
+        """Run the part of the network that this task trains; in float32, whatever it ran in."""
         raise NotImplementedError
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
@@ -137,6 +138,31 @@ class Task(L.LightningModule):
         if self.trainer.global_step % interval == 0:
             gradients = [each.grad for each in self.parameters() if each.grad is not None]
             self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's hook.
+
+        Lightning refuses fused optimisers under every mixed precision, though only that of float16
+        scales the gradients.
+
+        Raises:
+            UserError: it is that of float16.
+        """
+        plugin = self.trainer.precision_plugin
+        if isinstance(plugin, MixedPrecision) and optimizer.defaults.get("fused"):
+            if plugin.scaler is not None:
+                raise UserError(
+                    "trainer.precision=16-mixed cannot clip the gradients of a fused optimizer; "
+                    "set trainer.precision=bf16-mixed, or optimizer.optimizer.fused=false"
+                )
+            Precision.clip_gradients(plugin, optimizer, gradient_clip_val or 0.0)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook."""

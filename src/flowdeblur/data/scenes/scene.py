@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -74,7 +75,7 @@ class Scene:
 def draw_scene(
     random: np.random.Generator,
     *,
-    photographs: Sequence[str],
+    photographs: Sequence[str | Path],
     size: tuple[int, int],
     motion_px: float,
     still: float,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -22,6 +24,7 @@ from flowdeblur.data.scenes.records import (
 from flowdeblur.data.scenes.scene import Scene, draw_scene
 from flowdeblur.data.scenes.textures import PHOTOGRAPHS
 from flowdeblur.errors import UserError
+from flowdeblur.pictures import list_pictures
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -48,6 +51,8 @@ class Scenes:
         noise: (least, most) standard deviation of the noise at white, as a share of white in linear
             light; (0, 0) for none.
         objects: (fewest, most) objects before the background.
+        photographs: folder of pictures to take textures from; None for the embedded ones, of which
+            each split has its own.
         cache: folder for what was rendered; None renders on the fly, at every access.
 
     Raises:
@@ -64,6 +69,7 @@ class Scenes:
     duty_cycle: tuple[float, float] = (0.6, 1.0)
     noise: tuple[float, float] = (0.0, 0.005)
     objects: tuple[int, int] = (2, 5)
+    photographs: str | None = None
     cache: str | None = "~/.cache/flowdeblur/scenes"
 
     def __post_init__(self) -> None:
@@ -110,7 +116,7 @@ class Scenes:
         """Draw scene ``index``, without rendering it."""
         return draw_scene(
             np.random.default_rng(self.random_seed(index, purpose=1)),
-            photographs=PHOTOGRAPHS[self.split],
+            photographs=self._photographs,
             size=self.size,
             motion_px=self.motion_px,
             still=self.still,
@@ -127,10 +133,18 @@ class Scenes:
         """
         return (self.seed, SPLITS.index(self.split), index, purpose)
 
+    @cached_property
+    def _photographs(self) -> Sequence[str | Path]:
+        if self.photographs is None:
+            return PHOTOGRAPHS[self.split]
+        return list_pictures(Path(self.photographs).expanduser())
+
     def _fingerprint(self, offsets: tuple[int, ...]) -> str:
         """Digest all that the rendered bytes depend on."""
         recipe = asdict(self) | {"offsets": offsets, "renderer": RENDERER_VERSION}
-        del recipe["cache"]
+        del recipe["cache"], recipe["photographs"]
+        if self.photographs is not None:
+            recipe["photographs"] = [_digest(Path(each)) for each in self._photographs]
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -153,6 +167,11 @@ class RenderedScenes:
         noise_seed = self.recipe.random_seed(index, purpose=2)
         with one_thread_per_operation():
             return render_record(self.recipe.scene(index), self.offsets, noise_seed)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:

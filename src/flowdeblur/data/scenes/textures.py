@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import skimage.data
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowdeblur.data.scenes.leaves import dead_leaves
+from flowdeblur.pictures import read_picture
 
 TEXELS = 2
 """Texture samples for a frame pixel, in each direction."""
@@ -36,15 +38,23 @@ DEAD_LEAVES_SHARE = 0.65
 
 
 @cache
-def photograph(name: str) -> Tensor:
-    """Return a photograph as linear light, (3, H, W) float32; grey ones have equal channels."""
-    picture = np.atleast_3d(getattr(skimage.data, name)())
-    light = torch.from_numpy(picture.astype(np.float32) / 255) ** GAMMA
+def photograph(name: str | Path) -> Tensor:
+    """Return a photograph as linear light, (3, H, W) float32; grey ones have equal channels.
+
+    Args:
+        name: in :mod:`skimage.data`, or a file.
+
+    Raises:
+        UserError: the file is no picture.
+    """
+    picture = read_picture(name) if isinstance(name, Path) else getattr(skimage.data, name)()
+    white = np.iinfo(picture.dtype).max
+    light = torch.from_numpy(np.atleast_3d(picture).astype(np.float32) / white) ** GAMMA
     return light.permute(2, 0, 1).expand(3, -1, -1).contiguous()
 
 
 def draw_texture(
-    random: np.random.Generator, names: Sequence[str], height: int, width: int
+    random: np.random.Generator, names: Sequence[str | Path], height: int, width: int
 ) -> Tensor:
     """Draw dead leaves or a piece of a photograph.
 
@@ -62,13 +72,16 @@ def draw_texture(
         smallest, largest = 3 ** random.random(), random.uniform(15, 60)
         texture = dead_leaves(random, height, width, TEXELS * smallest, TEXELS * largest)
     else:
-        texture = _photograph_piece(random, str(random.choice(names)), height, width)
+        name = names[random.choice(len(names))]
+        texture = _photograph_piece(random, name, height, width)
     gain = random.uniform(0.7, 1.3) * random.uniform(0.8, 1.2, 3)
     tinted = texture * torch.from_numpy(gain.astype(np.float32))[:, None, None]
     return soften(tinted.clamp(max=1))
 
 
-def _photograph_piece(random: np.random.Generator, name: str, height: int, width: int) -> Tensor:
+def _photograph_piece(
+    random: np.random.Generator, name: str | Path, height: int, width: int
+) -> Tensor:
     """Cut a piece out at random, at 1.5 to 2.5 photograph pixels a frame pixel, perhaps flipped.
 
     A photograph too small for that is enlarged until it suffices, but not beyond its own pixels:
