@@ -26,6 +26,7 @@ import lightning as L
 import torch
 from safetensors.torch import load_file
 
+from flowdeblur.benchmarks.machine import describe
 from flowdeblur.cli import main as flowdeblur_main
 
 STEPS = 30
@@ -172,12 +173,13 @@ def main(argv: Sequence[str]) -> int:
             print(lines[-1], flush=True)
     verdict = (
         f"{killed} kills in {runs} runs of {STEPS} steps, {options.processes} process(es), "
-        f"torch {torch.__version__}, seed {options.seed}: {different} runs ended differently."
+        f"seed {options.seed}: {different} runs ended differently."
     )
     print(verdict)
     if options.out:
         text = (
-            f"# Runs that were killed\n\n{verdict}\n\nThe difference is the largest of any weight "
+            f"# Runs that were killed\n\n{verdict} {describe(torch.device('cpu'))}\n\n"
+            "The difference is the largest of any weight "
         )
         text += "to those of a run that was left alone.\n\n```\n" + "\n".join(lines) + "\n```\n"
         options.out.write_text(text)

@@ -67,6 +67,36 @@ def test_facts_can_be_added_later(tmp_path):
         weights.annotate(path, config={})
 
 
+@pytest.fixture
+def network():
+    return make_model("proposed", width=4)
+
+
+def test_half_the_size_for_nearly_the_same_picture(network, tmp_path):
+    whole, half = tmp_path / "w.safetensors", tmp_path / "half.safetensors"
+    weights.save(whole, network, config_of("proposed", width=4), metrics={"psnr": 1.0})
+    weights.copy(whole, half, half=True, licence="MIT")
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    told = weights.describe(half)
+    assert (told["licence"], told["metrics"]) == ("MIT", {"psnr": 1.0})
+    loaded = weights.load(half)
+    assert {each.dtype for each in loaded.parameters()} == {torch.float32}
+    frames = torch.rand(1, len(network.frame_offsets), 3, 64, 64)
+    with torch.no_grad():
+        wanted, got = network(frames).restored, loaded(frames).restored
+    assert 0 < (got - wanted).abs().max() < 5e-3 * wanted.abs().max()
+
+
+def test_what_float16_cannot_hold_is_refused(network, tmp_path):
+    with torch.no_grad():
+        network.deblurring_subnet.d_conv0.bias.fill_(1e5)
+    path, half = tmp_path / "w.safetensors", tmp_path / "half.safetensors"
+    weights.save(path, network, config_of("proposed", width=4))
+    with pytest.raises(UserError, match=r"d_conv0\.bias has values beyond float16"):
+        weights.copy(path, half, half=True)
+    assert not half.exists()
+
+
 @pytest.mark.parametrize("text", ["{", "[" * 100_000])
 def test_damaged_metadata(tmp_path, text):
     path = tmp_path / "weights.safetensors"

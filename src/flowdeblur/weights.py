@@ -124,11 +124,33 @@ def annotate(path: Path, **facts: Any) -> None:
         UserError: the file is missing, damaged, or not one of this project.
         TypeError: a fact has another name.
     """
+    copy(path, path, **facts)
+
+
+def copy(source: Path, path: Path, *, half: bool = False, **facts: Any) -> None:
+    """Write a weights file again.
+
+    Args:
+        source: a weights file.
+        path: the file to write; written beside and renamed.
+        half: in float16, at half the size. Networks compute in float32 all the same.
+        facts: ``licence``, ``training``, ``metrics``, where they change.
+
+    Raises:
+        UserError: the file is missing, damaged, or not one of this project; or has weights beyond
+            the range of float16.
+        TypeError: a fact has another name.
+    """
     unknown = sorted(facts.keys() - {"licence", "training", "metrics"})
     if unknown:
         raise TypeError(f"no such fact of a weights file: {', '.join(unknown)}")
-    tensors, metadata = read(path)
-    _facts(metadata, path)
+    tensors, metadata = read(source)
+    _facts(metadata, source)
+    if half:
+        tensors = {name: tensor.half() for name, tensor in tensors.items()}
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise UserError(f"{source}: {name} has values beyond float16; leave --half out")
     _write(path, tensors, metadata, facts)
 
 

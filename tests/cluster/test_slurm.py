@@ -126,6 +126,17 @@ def test_a_job_on_two_nodes_trains_what_one_process_trains(slurm, cache, alone, 
     assert largest_difference(run, alone) < 1e-4
 
 
+def test_what_an_agent_of_wandb_starts_has_one_folder_of_its_name(
+    slurm, cache, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("WANDB_RUN_ID", "agents-choice")
+    job = Job(tmp_path, cache, "trainer.max_steps=5")
+    job.until("COMPLETED")
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name == "agents-choice"
+    assert metrics_of(run)["device"].startswith("2 x ")
+
+
 def test_a_preempted_job_saves_is_requeued_and_goes_on(slurm, cache, alone, tmp_path):
     """What ``--signal=SIGUSR1@120`` sends before the time limit is sent by hand."""
     job = Job(tmp_path, cache)

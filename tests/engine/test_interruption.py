@@ -199,11 +199,11 @@ def test_processes_that_begin_at_different_steps_are_stopped(monkeypatch):
 
 @pytest.mark.slow
 def test_kills_at_random_moments(capsys):
-    """FLOWDEBLUR_KILLS kills (6 if it is not set); benchmarks/faults.py alone tells more."""
+    """FLOWDEBLUR_KILLS kills (20 if it is not set); benchmarks/faults.py alone tells more."""
     from benchmarks import faults
 
     seed = time.time_ns() % 1000
     assert (
-        faults.main(["--kills", os.environ.get("FLOWDEBLUR_KILLS", "6"), "--seed", str(seed)]) == 0
+        faults.main(["--kills", os.environ.get("FLOWDEBLUR_KILLS", "20"), "--seed", str(seed)]) == 0
     ), capsys.readouterr().out
     assert json.dumps(seed) in capsys.readouterr().out

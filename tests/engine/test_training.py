@@ -94,6 +94,9 @@ def test_mixed_precision_clips_and_scores_as_float32_does(run):
     assert other["ssim_blurry"] == one["ssim_blurry"]
     assert other["psnr"] == pytest.approx(one["psnr"], abs=0.05)
     assert other["ssim"] == pytest.approx(one["ssim"], abs=0.005)
+    told = flowdeblur.weights.describe(mixed / "weights.safetensors")["training"]
+    assert told["steps"] == 4
+    assert "cache" not in told["data"]
 
 
 def test_what_a_run_folder_holds(run, capsys):

@@ -18,7 +18,8 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         where = torch.cuda.get_device_name(device)
     else:
-        where = f"{_processor()}, {torch.get_num_threads()} threads"
+        count = torch.get_num_threads()
+        where = f"{_processor()}, {count} thread{'s' if count > 1 else ''}"
     return f"{where}; flowdeblur {flowdeblur.__version__}, torch {torch.__version__}"
 
 

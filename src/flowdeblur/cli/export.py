@@ -10,15 +10,17 @@ from flowdeblur.cli.outputs import check_output, writing
 
 _DESCRIPTION = """\
 Write a network as an ONNX model or a torch.export program, for any height and width. The file is
-compared with PyTorch at three sizes before it gets its name."""
+compared with PyTorch at three sizes before it gets its name. Or write its weights again, at half
+the size, or with their licence."""
 
 _EPILOG = """\
 examples:
   flowdeblur export weights.safetensors deblur.onnx
   flowdeblur export runs/<id> deblur.pt2 --half
+  flowdeblur export runs/<id> weights.safetensors --half --licence CC-BY-4.0
 
-The file takes frames (B, T, 3, H, W), RGB in [0, 1], float32, and returns restored (B, 3, H, W),
-float32, not clamped. ONNX needs the extra export: pip install 'flowdeblur[export]'.
+A model or program takes frames (B, T, 3, H, W), RGB in [0, 1], float32, and returns restored
+(B, 3, H, W), float32, not clamped. ONNX needs the extra export: pip install 'flowdeblur[export]'.
 docs/export.md tells how to run the file and what it costs."""
 
 
@@ -31,14 +33,23 @@ def main(argv: Sequence[str]) -> int:
             it was before.
     """
     arguments = _parser().parse_args(argv)
-    check_output(arguments.output, (".onnx", ".pt2"), overwrite=arguments.overwrite)
+    suffixes = (".onnx", ".pt2", ".safetensors")
+    check_output(arguments.output, suffixes, overwrite=arguments.overwrite)
 
     from flowdeblur import weights
-    from flowdeblur.interchange.export import export
 
     path = weights.locate(arguments.weights)
+    facts = {"licence": arguments.licence} if arguments.licence else {}
+    if arguments.output.suffix.lower() == ".safetensors":
+        with writing(arguments.output):
+            weights.copy(path, arguments.output, half=arguments.half, **facts)
+        print(f"exported: {arguments.output}")
+        return 0
+
+    from flowdeblur.interchange.export import export
+
     with writing(arguments.output):
-        checks = export(path, arguments.output, half=arguments.half)
+        checks = export(path, arguments.output, half=arguments.half, **facts)
     print("compared with PyTorch in float32 on this CPU")
     print("        size   difference      time")
     for (height, width), difference, slowdown in checks:
@@ -57,9 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "weights", metavar="WEIGHTS", help="a .safetensors file, the folder of a run, or a name"
     )
-    parser.add_argument("output", metavar="OUT", type=Path, help="a file, .onnx or .pt2")
     parser.add_argument(
-        "--half", action="store_true", help="float16 inside: half the size, meant for GPUs"
+        "output", metavar="OUT", type=Path, help="a file, .onnx, .pt2 or .safetensors"
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="float16 inside: half the size, models for GPUs"
+    )
+    parser.add_argument(
+        "--licence", metavar="TEXT", help="of the weights, an SPDX identifier or a sentence"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT")
     return parser

@@ -135,8 +135,17 @@ def train(config: DictConfig) -> float:
 
 def _training(settings: Mapping[str, Any], steps: int) -> dict[str, Any]:
     """What weights tell of their training; folders of this machine are nobody's business."""
-    source = {k: v for k, v in settings["data"]["train"].items() if k not in ("root", "cache")}
-    return {"data": source, "steps": steps}
+
+    def public(node: Any) -> Any:
+        if not isinstance(node, dict):
+            return node
+        return {
+            name: public(value)
+            for name, value in node.items()
+            if name not in ("root", "cache", "photographs") or isinstance(value, dict)
+        }
+
+    return {"data": public(settings["data"]["train"]), "steps": steps}
 
 
 def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:

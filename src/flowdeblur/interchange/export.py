@@ -41,7 +41,9 @@ class Check(NamedTuple):
     slowdown: float
 
 
-def export(source: Path, path: Path, *, half: bool = False) -> list[Check]:
+def export(
+    source: Path, path: Path, *, half: bool = False, licence: str | None = None
+) -> list[Check]:
     """Export weights of this project, for any batch, height and width.
 
     Args:
@@ -49,6 +51,7 @@ def export(source: Path, path: Path, *, half: bool = False) -> list[Check]:
         path: the file to write; its suffix is one of ``FORMATS``. Written beside and renamed after
             the checks.
         half: with weights and features in float16.
+        licence: of the weights; None for what the weights file says.
 
     Returns:
         The checks, one a size.
@@ -62,7 +65,7 @@ def export(source: Path, path: Path, *, half: bool = False) -> list[Check]:
     facts = {
         "flowdeblur": str(told["flowdeblur"]),
         "frame_offsets": str(list(network.frame_offsets)),
-        "licence": str(told["licence"] or "not stated"),
+        "licence": licence or str(told["licence"] or "not stated"),
     }
     kind = FORMATS[path.suffix.lower()]
     reference = Restorer(network)
