@@ -1,9 +1,9 @@
-"""The CPU kernel of the spatially variant RNN: row loops over planes in a buffer.
+"""The CPU kernel of the spatially variant RNN: row loops over planes.
 
-All four directions take one path. Planes are copied into buffers with the lines of a direction laid
-down, so that a step is a row; there each step is one ``torch.lerp`` over the rows of all planes;
-then the buffer is copied out. The copies transpose (left>right and right>left), cast (half types
-are computed in float32) and accept any strides.
+All four directions take one path. The lines of a direction lie down, so that a step is a row: each
+step is one ``torch.lerp`` over the rows of all planes. Planes that lie so already, in float32, are
+worked on in place; others are copied into buffers and out again. The copies transpose (left>right
+and right>left), cast (half types are computed in float32) and accept any strides.
 
 Copies and other operations on whole buffers run on all of torch's threads, rows on one. There are
 few of the former on purpose: each may wait for a thread that the operating system has put aside,
@@ -31,17 +31,21 @@ _PADDING = 16
 def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
     """Write the four directions' states of (B, C, H, W) features into ``out`` (B, 4C, H, W)."""
     for f_lines, w_lines, h_lines in _parts([features], [weights, out]):
-        f, h = _buffers(2, f_lines)
-        f.copy_(f_lines)
+        f = f_lines if _lie_down(f_lines) else _buffer(f_lines).copy_(f_lines)
+        buffer = None if _lie_down(h_lines) else _buffer(f_lines)
         for from_end in (0, 1):
-            h.copy_(w_lines[:, from_end])  # the weights, which the states overwrite
+            w = w_lines[:, from_end]
+            h = h_lines[:, from_end] if buffer is None else buffer.copy_(w)
             if tanh:
-                h.tanh_()
-            rows = _steps(h, from_end)
+                torch.tanh(w if buffer is None else h, out=h)
+            elif buffer is None:
+                h.copy_(w)
+            rows = _steps(h, from_end)  # the weights, which the states overwrite
             state = torch.zeros_like(rows[0])
             for f_t, row in zip(_steps(f, from_end), rows, strict=True):
                 state = torch.lerp(f_t, state, row, out=row)
-            h_lines[:, from_end] = h
+            if buffer is not None:
+                h_lines[:, from_end] = buffer
 
 
 def backward(
@@ -64,7 +68,7 @@ def backward(
     total = grad_features.to(state_dtype(features.dtype)).zero_()
     maps = [weights, grad, grad_weights]
     for f_lines, total_lines, w_lines, grad_lines, gw_lines in _parts([features, total], maps):
-        f, w, g, h = _buffers(4, f_lines)
+        f, w, g, h = (_buffer(f_lines) for _ in range(4))
         f.copy_(f_lines)
         for from_end in (0, 1):
             w.copy_(w_lines[:, from_end])
@@ -110,13 +114,15 @@ def _parts(features: Sequence[Tensor], maps: Sequence[Tensor]) -> Iterator[list[
                 yield views if axis else [x.mT for x in views]
 
 
-def _buffers(count: int, lines: Tensor) -> list[Tensor]:
+def _lie_down(lines: Tensor) -> bool:
+    """Whether lines can be worked on where they are."""
+    return lines.stride(-1) == 1 and lines.dtype == state_dtype(lines.dtype)
+
+
+def _buffer(lines: Tensor) -> Tensor:
     *shape, length = lines.shape
     dtype = state_dtype(lines.dtype)
-    return [
-        lines.new_empty((*shape, length + _PADDING), dtype=dtype)[..., :length]
-        for _ in range(count)
-    ]
+    return lines.new_empty((*shape, length + _PADDING), dtype=dtype)[..., :length]
 
 
 def _steps(lines: Tensor, from_end: int) -> Sequence[Tensor]:
