@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from flowdeblur.metrics import end_point_error, full_size, psnr, ssim, ssim_volumetric
+from flowdeblur.metrics import end_point_error, psnr, ssim, ssim_volumetric
 
 
 @pytest.fixture
@@ -116,11 +116,3 @@ def test_float32_is_enough_where_a_frame_is_flat_and_bright():
     for similarity in (ssim, ssim_volumetric):
         exact = similarity(restored.double(), sharp.double()).item()
         assert similarity(restored, sharp).item() == pytest.approx(exact, abs=5e-5)
-
-
-def test_flow_at_full_size():
-    flow = torch.zeros(1, 2, 32, 48)  # of a frame of 100 x 150, padded to 128 x 192, at 1/4
-    flow[:, 0], flow[:, 1] = 0.5, -1.0
-    full = full_size(flow, 100, 150)
-    assert full.shape == (1, 2, 100, 150)
-    assert full[0, :, 50, 70].tolist() == [2.0, -4.0]

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "ops": {"errors"},
     "networks": {"ops", "errors"},
     "objectives": {"ops", "networks", "batch", "errors"},
-    "metrics": {"objectives", "batch", "errors"},
+    "metrics": {"networks", "objectives", "batch", "errors"},
     "optimization": {"errors"},
     "runs": {"errors", "files"},
     "ablation": {"", "errors", "files"},

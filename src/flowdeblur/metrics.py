@@ -10,6 +10,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from flowdeblur.networks.flow_guided import at_full_size
 from flowdeblur.objectives import end_points
 
 
@@ -105,23 +106,6 @@ def end_point_error(flow: Tensor, true_flow: Tensor, visible: Tensor | None = No
     Returns:
         (B,) in pixels of the full size.
     """
-    height, width = true_flow.shape[-2:]
-    errors = end_points(full_size(flow, height, width), true_flow)
+    errors = end_points(at_full_size(flow, true_flow.shape[-2:]), true_flow)
     mask = torch.ones_like(errors) if visible is None else visible.to(errors.dtype)
     return (errors * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1)
-
-
-def full_size(flow: Tensor, height: int, width: int) -> Tensor:
-    """Bring a network's flow to the size of the frames.
-
-    Args:
-        flow: (B, 2 N, h, w) in pixels of its scale, of a frame padded to multiples of 64.
-        height: of the frames.
-        width: of the frames.
-
-    Returns:
-        (B, 2 N, height, width) in pixels.
-    """
-    scale = -(-height // 64) * 64 // flow.shape[-2]
-    full = F.interpolate(scale * flow, scale_factor=scale, mode="bilinear", align_corners=False)
-    return full[..., :height, :width]

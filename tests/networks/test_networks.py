@@ -5,6 +5,7 @@ import torch
 from tests.composition import MODELS, make_model
 
 from flowdeblur.networks import FlowGuidedDeblurring, Restoration
+from flowdeblur.networks.flow_guided import at_full_size
 
 PARAMETERS = {
     "proposed": 8_281_696,
@@ -238,3 +239,11 @@ def test_impossible_width_is_refused(width):
 
     with pytest.raises(UserError, match="width must be even"):
         make_model("proposed", width=width)
+
+
+def test_flow_at_full_size():
+    flow = torch.zeros(1, 2, 32, 48)  # of a frame of 100 x 150, padded to 128 x 192, at 1/4
+    flow[:, 0], flow[:, 1] = 0.5, -1.0
+    full = at_full_size(flow, (100, 150))
+    assert full.shape == (1, 2, 100, 150)
+    assert full[0, :, 50, 70].tolist() == [2.0, -4.0]

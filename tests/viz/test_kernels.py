@@ -7,7 +7,7 @@ from scipy.integrate import quad
 from scipy.ndimage import convolve, gaussian_filter
 
 from flowdeblur.data import Scenes
-from flowdeblur.viz.kernels import Trail, at_full_size, blur_kernels, reblur, trail_inside
+from flowdeblur.viz.kernels import Trail, blur_kernels, reblur, trail_inside
 
 
 def straight(*flow):
@@ -141,9 +141,3 @@ def test_flows_to_neighbours_become_one_trail(directions, before, after):
     flow = torch.cat([torch.full((1, 2, 1, 1), n + 1.0) for n in range(len(directions))], 1)
     trail = Trail.of_flows(flow, directions)
     assert (trail.before.unique().item(), trail.after.unique().item()) == (before, after)
-
-
-def test_flow_at_full_size_keeps_its_meaning():
-    full = at_full_size(torch.full((1, 2, 16, 32), 2.0), (60, 100))
-    assert full.shape == (1, 2, 60, 100)
-    assert full.unique().tolist() == [8.0]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from flowdeblur.data.sample import Sample
 from flowdeblur.errors import UserError
-from flowdeblur.metrics import full_size
+from flowdeblur.networks.flow_guided import at_full_size
 from flowdeblur.networks.inference import infer
 from flowdeblur.pictures import SUFFIXES, read_picture
 
@@ -69,7 +69,7 @@ class FromNetwork:
         restored = output.restored[0]
         if not output.flows:
             return Prediction(restored)
-        return Prediction(restored, full_size(output.flows[-1], *restored.shape[-2:])[0])
+        return Prediction(restored, at_full_size(output.flows[-1], restored.shape[-2:])[0])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from flowdeblur.networks import Restoration
-from flowdeblur.viz.kernels import Trail, at_full_size, reblur, trail_inside
+from flowdeblur.networks.flow_guided import at_full_size
+from flowdeblur.viz.kernels import Trail, reblur, trail_inside
 
 
 @dataclass(frozen=True, slots=True)

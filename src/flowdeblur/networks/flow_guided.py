@@ -128,6 +128,22 @@ class FlowGuidedDeblurring(nn.Module):
         return pad_to_multiple(frames.flatten(1, 2), STRIDE, self.padding)
 
 
+def at_full_size(flow: Tensor, size: Sequence[int]) -> Tensor:
+    """Bring a flow of the network to the size of the frame.
+
+    Args:
+        flow: (B, 2 N, h, w) of the frame padded to multiples of 64, in pixels of its own scale.
+        size: (H, W) of the frame.
+
+    Returns:
+        (B, 2 N, H, W) in pixels of the frame.
+    """
+    height, width = size
+    scale = -(-height // STRIDE) * STRIDE // flow.shape[-2]
+    full = F.interpolate(scale * flow, scale_factor=scale, mode="bilinear", align_corners=False)
+    return full[..., :height, :width]
+
+
 def pad_to_multiple(x: Tensor, multiple: int, mode: str) -> Tensor:
     """Pad (B, C, H, W) at the right and bottom until H and W are multiples of ``multiple``."""
     height, width = x.shape[-2:]

@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flowdeblur.networks.flow_guided import STRIDE
 from flowdeblur.ops.warp import inside
 
 _STEPS_A_PIXEL = 8
@@ -72,22 +71,6 @@ class Trail:
         start, end = self.ends(duty_cycle)
         length: Tensor = start.norm(dim=axis) + end.norm(dim=axis)
         return length
-
-
-def at_full_size(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring a flow of the network to the size of the frame.
-
-    Args:
-        flow: (B, 2 N, h, w) of the frame padded to multiples of 64, in pixels of its own scale.
-        size: (H, W) of the frame.
-
-    Returns:
-        (B, 2 N, H, W) in pixels of the frame.
-    """
-    height, width = size
-    scale = -(-height // STRIDE) * STRIDE // flow.shape[-2]
-    full = F.interpolate(scale * flow, scale_factor=scale, mode="bilinear", align_corners=False)
-    return full[..., :height, :width]
 
 
 def blur_kernels(trail: Trail, duty_cycle: float) -> Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from flowdeblur.batch import Batch
 from flowdeblur.networks import Restoration
+from flowdeblur.networks.flow_guided import at_full_size
 from flowdeblur.viz.flow_wheel import flow_to_rgb
-from flowdeblur.viz.kernels import at_full_size
 
 _GAP, _BAND = 4, 16
 _WHITE = 255
