@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.ndimage import map_coordinates
+from skimage.metrics import peak_signal_noise_ratio
 
 from flowdeblur.batch import Batch
 from flowdeblur.errors import UserError
@@ -12,6 +13,7 @@ from flowdeblur.networks import Restoration
 from flowdeblur.objectives import (
     Charbonnier,
     EndPointError,
+    LogMeanSquare,
     Objective,
     Warping,
     downsample,
@@ -192,6 +194,31 @@ def test_charbonnier_is_a_smooth_absolute_value():
     values = torch.tensor([-2.0, -0.5, 0.0, 0.25, 3.0])
     assert torch.allclose(Charbonnier(1e-3)(values), values.abs(), atol=1e-3)
     assert Charbonnier(1e-3)(torch.tensor(0.0)).item() == pytest.approx(1e-3)
+
+
+def test_log_mean_square_is_minus_the_psnr_of_each_frame():
+    generator = torch.Generator().manual_seed(0)
+    sharp = torch.rand(3, 3, 16, 24, generator=generator)
+    noise = torch.randn(sharp.shape, generator=generator) * torch.tensor([0.3, 0.03, 0.003]).view(
+        3, 1, 1, 1
+    )
+    restored = (sharp + noise).requires_grad_()
+    penalties = LogMeanSquare(weight=1.0, epsilon=0.0)(restored - sharp)
+    assert penalties.shape == (3, 1, 1, 1)
+    expected = [
+        -peak_signal_noise_ratio(s.numpy(), r.detach().numpy(), data_range=1.0)
+        for r, s in zip(restored, sharp, strict=True)
+    ]
+    assert penalties.flatten().tolist() == pytest.approx(expected, abs=1e-3)
+    objective = Objective(restoration=LogMeanSquare(weight=1.0, epsilon=0.0))
+    batch = {"sharp": sharp, "frames": sharp[:, None], "key": ["a", "b", "c"]}
+    loss = objective(Restoration(restored, (), ()), batch, (0,), ())["total"]
+    assert loss.item() == pytest.approx(sum(expected) / 3, abs=1e-3)
+    loss.backward()
+    scale = restored.grad.flatten(1).norm(dim=1) * (restored - sharp).detach().flatten(1).norm(
+        dim=1
+    )
+    assert torch.allclose(scale, scale[0].expand(3), rtol=1e-4)  # every frame counts alike
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])

@@ -19,7 +19,7 @@ from flowdeblur.networks import Restoration
 from flowdeblur.ops import backward_warp, inside
 
 Penalty = Callable[[Tensor], Tensor]
-"""Maps differences to penalties, value by value."""
+"""Maps differences (B, C, H, W) to penalties of each value, or of each frame, (B, 1, 1, 1)."""
 
 
 def squared(difference: Tensor) -> Tensor:
@@ -42,6 +42,27 @@ class Charbonnier:
     def __call__(self, difference: Tensor) -> Tensor:
         """Penalise each value."""
         return (difference.square() + self.epsilon**2).sqrt()
+
+
+class LogMeanSquare:
+    """10 log10 of each frame's mean square, which is minus its PSNR (as in HINet and NAFNet).
+
+    Squares count a frame by its error, so that a few of strong blur outweigh all others; here every
+    frame counts by the decibels that it gains.
+
+    Args:
+        weight: of this penalty; at 1e-3 its gradient is that of squares for a frame of 24 dB.
+        epsilon: added to the mean square; frames beyond -10 log10(epsilon) dB have little left to
+            gain.
+    """
+
+    def __init__(self, weight: float = 1e-3, epsilon: float = 1e-5) -> None:
+        self.weight, self.epsilon = weight, epsilon
+
+    def __call__(self, difference: Tensor) -> Tensor:
+        """Penalise each frame: (B, C, H, W) -> (B, 1, 1, 1)."""
+        mean = difference.square().mean((1, 2, 3), keepdim=True)
+        return 10 * self.weight * (mean + self.epsilon).log10()
 
 
 class Warping:
@@ -133,8 +154,8 @@ class Objective(nn.Module):
     """A sum of terms; the network's own offsets say which of them apply.
 
     Args:
-        restoration: penalty of restored - sharp, the second term of Eq. 14; None when only flow is
-            trained.
+        restoration: penalty of restored - sharp, the second term of Eq. 14, averaged; None when
+            only flow is trained.
         warping: first term of Eq. 14; left out for a network that predicts no flow.
         end_point: supervision by the true flow; left out where the data know none.
         sums: sum over pixels as Eq. 14 does; otherwise every term is divided by 3 H W.
@@ -180,8 +201,7 @@ class Objective(nn.Module):
         values = sharp[0].numel()
         terms: dict[str, Tensor] = {}
         if self.restoration is not None:
-            penalties = self.restoration(prediction.restored - sharp)
-            terms["restoration"] = penalties.sum((1, 2, 3)).mean() / values
+            terms["restoration"] = self.restoration(prediction.restored - sharp).mean()
         if self.warping is not None and flow_offsets:
             others = [frames[:, frame_offsets.index(offset)] for offset in flow_offsets]
             current = frames[:, frame_offsets.index(0)]

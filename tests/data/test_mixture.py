@@ -54,3 +54,9 @@ def test_beyond_the_end():
 def test_shares_that_do_not_fit(shares):
     with pytest.raises(UserError, match="shares"):
         Mixture({"a": Numbered("a", 3)}, shares)
+
+
+def test_credit_is_given_to_sources_alone():
+    Mixture({"a": Numbered("a", 1)}, {"a": 1.0}, {"a": "by A, CC0"})
+    with pytest.raises(UserError, match=r"credits\.b: there is no source of this name"):
+        Mixture({"a": Numbered("a", 1)}, {"a": 1.0}, {"b": "by B"})

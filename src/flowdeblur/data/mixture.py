@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from flowdeblur.data.sample import Sample, SampleSequence, Source
@@ -22,6 +22,8 @@ class Mixture:
     Attributes:
         sources: by a name of one's choice.
         shares: of the samples, by the same names; they need not add up to 1.
+        credits: authors and licences, by the same names. Nothing is done with them but that they
+            stand in the configuration, and so in the weights of a run.
 
     Raises:
         UserError: the names differ, or a share is not above 0.
@@ -29,6 +31,7 @@ class Mixture:
 
     sources: dict[str, Source]
     shares: dict[str, float]
+    credits: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.sources or self.sources.keys() != self.shares.keys():
@@ -36,6 +39,8 @@ class Mixture:
                 f"mixture: sources {sorted(self.sources)} and shares {sorted(self.shares)} must "
                 "have the same names"
             )
+        for name in self.credits.keys() - self.sources.keys():
+            raise UserError(f"mixture: credits.{name}: there is no source of this name")
         for name, share in self.shares.items():
             if not share > 0:
                 raise UserError(f"mixture: shares.{name}={share} must be above 0; or remove it")
