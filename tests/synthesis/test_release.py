@@ -1,4 +1,4 @@
-"""experiment=release from raw files to weights, as docs/model_card.md tells."""
+"""experiment=release from raw files to weights, as docs/recipes.md tells."""
 
 from __future__ import annotations
 

@@ -68,9 +68,11 @@ def backward(
     total = grad_features.to(state_dtype(features.dtype)).zero_()
     maps = [weights, grad, grad_weights]
     for f_lines, total_lines, w_lines, grad_lines, gw_lines in _parts([features, total], maps):
-        f, w, g, h = (_buffer(f_lines) for _ in range(4))
-        f.copy_(f_lines)
+        f = f_lines if _lie_down(f_lines) else _buffer(f_lines).copy_(f_lines)
+        w, g = _buffer(f_lines), _buffer(f_lines)
+        buffer = None if _lie_down(gw_lines) else _buffer(f_lines)
         for from_end in (0, 1):
+            h = gw_lines[:, from_end] if buffer is None else buffer
             w.copy_(w_lines[:, from_end])
             if tanh:
                 w.tanh_()
@@ -84,7 +86,8 @@ def backward(
             gw = h.sub_(f).mul_(g)
             if tanh:
                 torch.ops.aten.tanh_backward.grad_input(gw, w, grad_input=gw)
-            gw_lines[:, from_end] = gw
+            if buffer is not None:
+                gw_lines[:, from_end] = gw
             total_lines.addcmul_(w.sub_(1), g, value=-1)
     grad_features.copy_(total)
 
