@@ -81,8 +81,9 @@ def test_a_row_changes_the_model_or_the_objective_alone(name):
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("recipe", options("experiment"))
 def test_a_row_holds_with_every_recipe(name, recipe):
-    ours = resolved("ablation=ours", f"experiment={recipe}")
-    row = resolved(f"ablation={name}", f"experiment={recipe}")
+    experiment = [f"experiment={recipe}", *NEEDS.get(f"experiment/{recipe}", [])]
+    ours = resolved("ablation=ours", *experiment)
+    row = resolved(f"ablation={name}", *experiment)
     changed = {key for key in ours if ours[key] != row[key]}
     assert changed == {"ours": set(), "without_flow_losses": {"objective"}}.get(name, {"model"})
     if name == "without_flow_losses":
