@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -76,3 +77,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 def _beside(path: Path) -> Path:
     # The process id lets two runs with the same output end in one of the two, never in a mixture.
     return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+
+
+def sha256(path: Path) -> str:
+    """Digest a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

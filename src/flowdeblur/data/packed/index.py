@@ -11,13 +11,13 @@ The files are plain arrays: ``numpy.load(path, mmap_mode="r")`` opens them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from flowdeblur.errors import UserError
+from flowdeblur.files import sha256
 
 INDEX = "index.json"
 FORMAT = "flowdeblur packed frames 1"
@@ -40,9 +40,7 @@ class Shard:
     @classmethod
     def of(cls, path: Path) -> Self:
         """Measure a file."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(path.name, path.stat().st_size, digest)
+        return cls(path.name, path.stat().st_size, sha256(path))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from flowdeblur.data.scenes.records import (
 from flowdeblur.data.scenes.scene import Scene, draw_scene
 from flowdeblur.data.scenes.textures import PHOTOGRAPHS
 from flowdeblur.errors import UserError
+from flowdeblur.files import sha256
 from flowdeblur.pictures import list_pictures
 
 Split = Literal["train", "val", "test"]
@@ -144,7 +145,7 @@ class Scenes:
         recipe = asdict(self) | {"offsets": offsets, "renderer": RENDERER_VERSION}
         del recipe["cache"], recipe["photographs"]
         if self.photographs is not None:
-            recipe["photographs"] = [_digest(Path(each)) for each in self._photographs]
+            recipe["photographs"] = [sha256(Path(each)) for each in self._photographs]
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -167,11 +168,6 @@ class RenderedScenes:
         noise_seed = self.recipe.random_seed(index, purpose=2)
         with one_thread_per_operation():
             return render_record(self.recipe.scene(index), self.offsets, noise_seed)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:
