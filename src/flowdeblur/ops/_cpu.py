@@ -13,6 +13,7 @@ the timings of this design and of those that lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -30,22 +31,18 @@ _PADDING = 16
 
 def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
     """Write the four directions' states of (B, C, H, W) features into ``out`` (B, 4C, H, W)."""
-    for f_lines, w_lines, h_lines in _parts([features], [weights, out]):
-        f = f_lines if _lie_down(f_lines) else _buffer(f_lines).copy_(f_lines)
-        buffer = None if _lie_down(h_lines) else _buffer(f_lines)
+    for (f_lines, w_lines, h_lines), buffers in _parts([features], [weights, out], buffers=2):
+        f = f_lines if _lie_down(f_lines) else buffers[0].copy_(f_lines)
+        in_place = _lie_down(h_lines)
         for from_end in (0, 1):
-            w = w_lines[:, from_end]
-            h = h_lines[:, from_end] if buffer is None else buffer.copy_(w)
-            if tanh:
-                torch.tanh(w if buffer is None else h, out=h)
-            elif buffer is None:
-                h.copy_(w)
-            rows = _steps(h, from_end)  # the weights, which the states overwrite
-            state = torch.zeros_like(rows[0])
-            for f_t, row in zip(_steps(f, from_end), rows, strict=True):
-                state = torch.lerp(f_t, state, row, out=row)
-            if buffer is not None:
-                h_lines[:, from_end] = buffer
+            h = h_lines[:, from_end] if in_place else buffers[1]
+            w = _activated(w_lines[:, from_end], tanh, h)
+            f_rows, w_rows, h_rows = (_steps(x, from_end) for x in (f, w, h))
+            state = torch.zeros_like(h_rows[0])
+            for f_t, w_t, h_t in zip(f_rows, w_rows, h_rows, strict=True):
+                state = torch.lerp(f_t, state, w_t, out=h_t)  # w_t may be h_t
+            if not in_place:
+                h_lines[:, from_end] = h
 
 
 def backward(
@@ -67,16 +64,14 @@ def backward(
     # Four directions are added up: in float32 at least.
     total = grad_features.to(state_dtype(features.dtype)).zero_()
     maps = [weights, grad, grad_weights]
-    for f_lines, total_lines, w_lines, grad_lines, gw_lines in _parts([features, total], maps):
-        f = f_lines if _lie_down(f_lines) else _buffer(f_lines).copy_(f_lines)
-        w, g = _buffer(f_lines), _buffer(f_lines)
-        buffer = None if _lie_down(gw_lines) else _buffer(f_lines)
+    for lines, buffers in _parts([features, total], maps, buffers=4):
+        f_lines, total_lines, w_lines, grad_lines, gw_lines = lines
+        f = f_lines if _lie_down(f_lines) else buffers[0].copy_(f_lines)
+        in_place = _lie_down(gw_lines)
         for from_end in (0, 1):
-            h = gw_lines[:, from_end] if buffer is None else buffer
-            w.copy_(w_lines[:, from_end])
-            if tanh:
-                w.tanh_()
-            g.copy_(grad_lines[:, from_end])
+            h = gw_lines[:, from_end] if in_place else buffers[1]
+            w = _activated(w_lines[:, from_end], tanh, buffers[2])
+            g = buffers[3].copy_(grad_lines[:, from_end])
             f_rows, w_rows, g_rows, h_rows = (_steps(x, from_end) for x in (f, w, g, h))
             h_rows[0].zero_()
             for t in range(len(h_rows) - 1):
@@ -86,27 +81,33 @@ def backward(
             gw = h.sub_(f).mul_(g)
             if tanh:
                 torch.ops.aten.tanh_backward.grad_input(gw, w, grad_input=gw)
-            if buffer is not None:
+            if not in_place:
                 gw_lines[:, from_end] = gw
-            total_lines.addcmul_(w.sub_(1), g, value=-1)
+            total_lines.addcmul_(torch.sub(w, 1, out=buffers[2]), g, value=-1)
     grad_features.copy_(total)
 
 
-def _parts(features: Sequence[Tensor], maps: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+def _parts(
+    features: Sequence[Tensor], maps: Sequence[Tensor], buffers: int
+) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
     """Cut tensors into groups of planes, and each group into rows and columns.
 
     Args:
         features: tensors (B, C, H, W).
         maps: tensors (B, 4C, H, W).
+        buffers: how many are wanted.
 
     Yields:
         Views (b, c, T, L) of the features and (b, 2, c, T, L) of the maps: L lines of T steps, in
-        two directions.
+        two directions. And buffers (b, c, T, L), which all parts share.
     """
     batch, channels, height, width = features[0].shape
     planes = max(1, _BUFFER_ELEMENTS // (height * width))
     c_step = min(channels, planes)
-    b_step = max(1, planes // channels)
+    b_step = min(batch, max(1, planes // channels))
+    padded = max(height * (width + _PADDING), (height + _PADDING) * width)
+    dtype = state_dtype(features[0].dtype)
+    spaces = [features[0].new_empty(b_step * c_step * padded, dtype=dtype) for _ in range(buffers)]
     directions = [x.view(batch, 2, 2, channels, height, width) for x in maps]
     for b in range(0, batch, b_step):
         for c in range(0, channels, c_step):
@@ -114,7 +115,8 @@ def _parts(features: Sequence[Tensor], maps: Sequence[Tensor]) -> Iterator[list[
             for axis in range(2):
                 views = [x[group] for x in features]
                 views += [x[group[0], axis, :, group[1]] for x in directions]
-                yield views if axis else [x.mT for x in views]
+                views = views if axis else [x.mT for x in views]
+                yield views, [_buffer(x, views[0].shape) for x in spaces]
 
 
 def _lie_down(lines: Tensor) -> bool:
@@ -122,10 +124,18 @@ def _lie_down(lines: Tensor) -> bool:
     return lines.stride(-1) == 1 and lines.dtype == state_dtype(lines.dtype)
 
 
-def _buffer(lines: Tensor) -> Tensor:
-    *shape, length = lines.shape
-    dtype = state_dtype(lines.dtype)
-    return lines.new_empty((*shape, length + _PADDING), dtype=dtype)[..., :length]
+def _activated(weights: Tensor, tanh: bool, buffer: Tensor) -> Tensor:
+    """Lay weights down, in ``buffer`` unless they need no change."""
+    if _lie_down(weights):
+        return torch.tanh(weights, out=buffer) if tanh else weights
+    buffer.copy_(weights)
+    return buffer.tanh_() if tanh else buffer
+
+
+def _buffer(space: Tensor, shape: Sequence[int]) -> Tensor:
+    *outer, length = shape
+    rows = math.prod(outer)
+    return space[: rows * (length + _PADDING)].view(*outer, length + _PADDING)[..., :length]
 
 
 def _steps(lines: Tensor, from_end: int) -> Sequence[Tensor]:
