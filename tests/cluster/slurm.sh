@@ -55,7 +55,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=2,batch_sched_delay=1
 ReturnToService=2
 SlurmdTimeout=15
-KillWait=5
+KillWait=30
 MinJobAge=600
 JobRequeue=1
 NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=2 RealMemory=2000
@@ -92,8 +92,13 @@ node)
     start_node "$3"
     ;;
 stop)
-    for file in "$folder/slurmctld.pid" "$folder/slurmd-n1.pid" "$folder/slurmd-n2.pid" "$folder/munge/pid"; do
-        if [ -s "$file" ]; then kill "$(cat "$file")" 2>/dev/null || true; fi
+    daemons=$(cat "$folder/slurmctld.pid" "$folder/slurmd-n1.pid" "$folder/slurmd-n2.pid" "$folder/munge/pid" 2>/dev/null || true)
+    for daemon in $daemons; do kill "$daemon" 2>/dev/null || true; done
+    for _ in $(seq 100); do # they still write their state
+        alive=
+        for daemon in $daemons; do if kill -0 "$daemon" 2>/dev/null; then alive=$daemon; fi; done
+        if [ -z "$alive" ]; then break; fi
+        sleep 0.1
     done
     ;;
 *)

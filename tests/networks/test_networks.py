@@ -9,7 +9,7 @@ from flowdeblur.networks.flow_guided import at_full_size
 
 PARAMETERS = {
     "proposed": 8_281_696,
-    "small": 528_367,
+    "small": 932_784,
     "bidirectional": 8_327_388,
     "without_rnns": 725_280,
     "concat_rnn_weights": 8_115_208,
