@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 
-import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
+from torch import distributed
+
+# They are documented there, but not declared.
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 
 class ElasticDDP(DDPStrategy):
@@ -22,11 +25,11 @@ class ElasticDDP(DDPStrategy):
         start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         outlived = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         alone = os.environ.get("GROUP_WORLD_SIZE") == "1"
-        if start != "0" and outlived and alone and not dist.is_initialized():
-            store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
-            dist.init_process_group(
+        if start != "0" and outlived and alone and not distributed.is_initialized():
+            store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+            distributed.init_process_group(
                 self._get_process_group_backend(),
-                store=dist.PrefixStore(f"start-{start}", store),
+                store=PrefixStore(f"start-{start}", store),
                 rank=int(os.environ["RANK"]),
                 world_size=int(os.environ["WORLD_SIZE"]),
                 timeout=self._timeout,
