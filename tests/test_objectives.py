@@ -221,6 +221,16 @@ def test_log_mean_square_is_minus_the_psnr_of_each_frame():
     assert torch.allclose(scale, scale[0].expand(3), rtol=1e-4)  # every frame counts alike
 
 
+def test_a_frame_that_is_sharp_already_does_not_drown_the_others():
+    difference = torch.randn(2, 3, 40, 50)
+    difference[0] *= 10 ** (-25 / 20)
+    difference[1] *= 10 ** (-45 / 20)
+    difference.requires_grad_()
+    LogMeanSquare()(difference).sum().backward()
+    blurry, sharp = difference.grad.flatten(1).norm(dim=1)
+    assert sharp < blurry
+
+
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_downsampling_is_matlabs(scale):
     image = torch.rand(1, 3, 48, 80)
