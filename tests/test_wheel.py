@@ -40,6 +40,8 @@ def test_what_it_holds(wheel):
     conf = {each.relative_to(ROOT).as_posix() for each in (ROOT / "conf").rglob("*.yaml")}
     assert {f"flowdeblur/{name}" for name in conf} <= set(names)
     assert "flowdeblur/py.typed" in names
+    for weights in ("default", "small"):
+        assert f"flowdeblur/pretrained/{weights}.safetensors" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"flowdeblur"}
 
@@ -59,8 +61,8 @@ def test_it_trains_and_deblurs_outside_the_clone(wheel, tmp_path):
     for number in range(3):
         noise = np.random.default_rng(number).integers(0, 256, (45, 60, 3), dtype=np.uint8)
         write_picture(frames / f"{number}.png", noise)
-    weights = "run/weights.safetensors"
-    run(command, "deblur", "frames", "restored", "--weights", weights, cwd=tmp_path)
-    assert [read_picture(each).shape for each in list_pictures(tmp_path / "restored")] == [
-        (45, 60, 3)
-    ] * 3
+    for out, weights in (("learnt", ["--weights=run/weights.safetensors"]), ("shipped", [])):
+        run(command, "deblur", "frames", out, *weights, cwd=tmp_path)
+        assert [read_picture(each).shape for each in list_pictures(tmp_path / out)] == [
+            (45, 60, 3)
+        ] * 3

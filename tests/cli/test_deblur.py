@@ -499,10 +499,18 @@ def test_a_mistake_is_told_in_one_line_and_changes_nothing(run, mess, monkeypatc
     assert state() == before
 
 
-def test_without_weights_those_of_the_package_are_asked_for(clip, tmp_path, capsys):
-    assert cli.main(["deblur", str(clip), str(tmp_path / "out.mp4")]) == 2
+def test_without_weights_those_of_the_package_are_used(clip, tmp_path, capsys):
+    for out, weights in (("out", []), ("default", ["--weights=default"])):
+        assert cli.main(["deblur", str(clip), str(tmp_path / out), *weights]) == 0
+    first, second = (
+        [each.read_bytes() for each in sorted((tmp_path / out).glob("*.png"))]
+        for out in ("out", "default")
+    )
+    assert first == second
+    assert first
+    assert cli.main(["deblur", str(clip), str(tmp_path / "out.mp4"), "--weights=best"]) == 2
     assert capsys.readouterr().err.strip() == (
-        "error: default: no weights of this name come with flowdeblur (none do in this version); "
+        "error: best: no weights of this name come with flowdeblur (these do: default, small); "
         "name a .safetensors file"
     )
 

@@ -54,5 +54,7 @@ def test_from_raw_files_to_weights(tmp_path):
     assert main(["export", str(run), str(out), "--half", "--licence", "CC-BY-4.0"]) == 0
     told = weights.describe(out)
     assert told["licence"] == "CC-BY-4.0"
-    assert "REDS" in told["training"]["data"]["credits"]["real"]
+    data = told["training"]["data"]
+    assert "REDS" in data["credits"]["real"]
+    assert data["credits"].keys() == data["sources"].keys() == data["shares"].keys()
     assert str(tmp_path) not in str(told)

@@ -14,13 +14,14 @@ and last included; size, frame rate, time stamps, colours, sound and subtitles a
 
 _EPILOG = """\
 examples:
-  flowdeblur deblur shaky.mp4 sharp.mp4 --weights weights.safetensors
-  flowdeblur deblur frames/ restored/ --weights weights.safetensors --device cpu
-  flowdeblur deblur frames/ restored.mp4 --weights weights.safetensors --fps 24
-  flowdeblur deblur first.png second.png sharp.png --weights weights.safetensors
-  flowdeblur deblur shaky.mp4 sharp.mp4 --weights weights.safetensors --explain why/
-  flowdeblur deblur 'clips/*.mp4' restored/ --weights weights.safetensors --shard 1/4
-  find . -name '*.mov' | flowdeblur deblur - restored/ --weights weights.safetensors
+  flowdeblur deblur shaky.mp4 sharp.mp4
+  flowdeblur deblur shaky.mp4 sharp.mp4 --weights small
+  flowdeblur deblur frames/ restored/ --weights runs/<id> --device cpu
+  flowdeblur deblur frames/ restored.mp4 --fps 24
+  flowdeblur deblur first.png second.png sharp.png
+  flowdeblur deblur shaky.mp4 sharp.mp4 --explain why/
+  flowdeblur deblur 'clips/*.mp4' restored/ --shard 1/4
+  find . -name '*.mov' | flowdeblur deblur - restored/
 
 IN is a video, a folder of frames in natural order, pictures (which are one clip together; a single
 one is given to the network twice), a quoted pattern, or - for a list of these, one a line.
@@ -50,7 +51,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--weights",
         metavar="NAME|PATH",
         default="default",
-        help="a .safetensors file, the folder of a run, or weights that come with flowdeblur",
+        help="default or small, which come with flowdeblur, a .safetensors file, or a run's folder",
     )
     parser.add_argument(
         "--device", help="cpu, cuda, cuda:1, ... (default: the GPU if there is one)"

@@ -139,11 +139,8 @@ def _training(settings: Mapping[str, Any], steps: int) -> dict[str, Any]:
     def public(node: Any) -> Any:
         if not isinstance(node, dict):
             return node
-        return {
-            name: public(value)
-            for name, value in node.items()
-            if name not in ("root", "cache", "photographs") or isinstance(value, dict)
-        }
+        private = ("root", "cache", "photographs") if "_target_" in node else ()
+        return {name: public(value) for name, value in node.items() if name not in private}
 
     return {"data": public(settings["data"]["train"]), "steps": steps}
 
