@@ -31,6 +31,7 @@ _PADDING = 16
 
 def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
     """Write the four directions' states of (B, C, H, W) features into ``out`` (B, 4C, H, W)."""
+    _touch(out)
     for (f_lines, w_lines, h_lines), buffers in _parts([features], [weights, out], buffers=2):
         f = f_lines if _lie_down(f_lines) else buffers[0].copy_(f_lines)
         in_place = _lie_down(h_lines)
@@ -61,6 +62,7 @@ def backward(
     not read but computed again: a pass over buffers costs less than a copy of them, and
     h_{t-1} - f_t cancels, which doubles the error of states that were rounded to a half type.
     """
+    _touch(grad_weights)
     # Four directions are added up: in float32 at least.
     total = grad_features.to(state_dtype(features.dtype)).zero_()
     maps = [weights, grad, grad_weights]
@@ -117,6 +119,15 @@ def _parts(
                 views += [x[group[0], axis, :, group[1]] for x in directions]
                 views = views if axis else [x.mT for x in views]
                 yield views, [_buffer(x, views[0].shape) for x in spaces]
+
+
+def _touch(fresh: Tensor) -> None:
+    """Have all threads touch each page of a dense tensor's fresh memory.
+
+    The operating system clears a page when it is first written. Rows that are worked on in place
+    are written by one thread, which would wait for half of the pages alone.
+    """
+    fresh.as_strided([math.ceil(fresh.numel() / 256)], [256]).zero_()
 
 
 def _lie_down(lines: Tensor) -> bool:
