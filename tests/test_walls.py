@@ -30,20 +30,21 @@ MAY_IMPORT = {
     "hub": {"", "weights", "networks", "extras", "files", "errors"},
     "interchange": {"", "weights", "networks", "ops", "extras", "files", "errors"},
     "data": {"batch", "errors", "extras", "files", "pictures"},
-    "evaluation": {"data", "errors", "metrics", "networks", "pictures"},
+    "optical_flow": {"errors", "extras"},
+    "evaluation": {"data", "errors", "metrics", "networks", "ops", "pictures"},
     "viz": {"batch", "data", "networks", "ops", "errors", "pictures"},
     "explain": {
         "", "data", "errors", "files", "metrics", "networks", "pictures", "video", "viz",
     },
     "web": {"", "errors", "explain", "files", "pictures", "video"},
-    "synthesis": {"data", "errors", "extras", "files", "ops", "pictures", "video"},
+    "synthesis": {"data", "errors", "files", "ops", "optical_flow", "pictures", "video"},
     "video": {"data", "networks", "ops", "errors", "files", "pictures"},
     "tasks": {"batch", "metrics", "objectives", "optimization", "networks", "ops", "errors"},
     "callbacks": {"batch", "metrics", "networks", "pictures", "tasks", "viz", "errors"},
     "benchmarks": {"", "batch", "data", "ops", "networks", "errors", "files", "pictures"},
     "engine": {
         "", "batch", "benchmarks", "callbacks", "data", "errors", "evaluation", "files", "metrics",
-        "networks", "objectives", "optimization", "runs", "tasks", "viz", "weights",
+        "networks", "objectives", "optical_flow", "optimization", "runs", "tasks", "viz", "weights",
     },
 }  # fmt: skip
 ANYTHING = {"cli", "__main__", ""}  # "" is the package itself, which imports `load` on demand

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio
 from tests.composition import compose_config, make_model
 
@@ -201,6 +202,40 @@ def test_predictions_equal_to_the_truth(evaluate, root, tmp_path):
     scores = metrics_of(out)["protocols"]["all_frames"]["scores"]["restored"]
     assert scores == {"psnr": None, "ssim": 1.0}
     assert " inf" in printed
+
+
+def test_flicker_is_measured_along_the_flow_of_the_sharp_frames(tmp_path, capsys):
+    scene = np.random.default_rng(0).integers(0, 200, (25, 30, 3)).repeat(5, 0).repeat(5, 1)
+    scene = gaussian_filter(scene.astype(float), (1, 1, 0)).round().astype(np.uint8)
+    for frame in range(4):
+        sharp = scene[frame : frame + 90, 2 * frame : 2 * frame + 120]
+        for folder, image in {
+            "val/clip/sharp": sharp,
+            "val/clip/blurry": sharp,
+            "steady/clip": sharp + 20,
+            "flickers/clip": sharp + 20 * (frame % 2),
+        }.items():
+            path = tmp_path / folder / f"{frame:05d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_picture(path, image.astype(np.uint8))
+    errors = {}
+    for method in ("steady", "flickers"):
+        out = tmp_path / f"scores of {method}"
+        status = main(
+            ["evaluate", f"predictions={tmp_path / method}", "data=frames", "warp_error=true",
+             f"data.root={tmp_path}", "data.workers=0", f"hydra.run.dir={out}"]
+        )  # fmt: skip
+        assert status == 0
+        measured = metrics_of(out)["warp_error"]
+        assert measured["flow"].startswith("DIS")
+        assert measured["pairs"] == 3
+        assert measured["visible"] > 0.7
+        errors[method] = measured["errors"]
+        assert f"{1e3 * measured['errors']['restored']:.3f}" in capsys.readouterr().out
+    floor = errors["steady"]["sharp"]
+    assert floor < 1e-3
+    assert errors["steady"]["restored"] == pytest.approx(floor, rel=1e-3)
+    assert errors["flickers"]["restored"] == pytest.approx((20 / 255) ** 2 + floor, rel=0.05)
 
 
 def test_raw_weights_with_a_model(evaluate, tmp_path):

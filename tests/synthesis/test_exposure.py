@@ -7,9 +7,9 @@ import torch
 from flowdeblur.data import Scenes
 from flowdeblur.data.scenes.render import expose as render
 from flowdeblur.data.scenes.render import view
+from flowdeblur.optical_flow import DenseInverseSearch
 from flowdeblur.synthesis.clip import compress, expose
 from flowdeblur.synthesis.exposure import average, centres, instants, whole_frames
-from flowdeblur.synthesis.flow import DenseInverseSearch
 from flowdeblur.synthesis.footage import Footage
 from flowdeblur.synthesis.interpolation import Pair
 from flowdeblur.synthesis.light import ResponseCurve

@@ -22,7 +22,13 @@ from flowdeblur.engine.configuration import check_values, instantiate, plain
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.motion import MotionBins
 from flowdeblur.evaluation.protocol import Protocol
-from flowdeblur.evaluation.report import FrameWriter, frames_csv, motion_table, table
+from flowdeblur.evaluation.report import (
+    FrameWriter,
+    frames_csv,
+    motion_table,
+    table,
+    warp_error_table,
+)
 from flowdeblur.evaluation.restorers import (
     FromFolder,
     FromNetwork,
@@ -30,9 +36,11 @@ from flowdeblur.evaluation.restorers import (
     SameFrame,
     Unrestored,
 )
-from flowdeblur.evaluation.scoring import Evaluation, choose, score
+from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, score
+from flowdeblur.evaluation.temporal import WarpError
 from flowdeblur.files import filling, write_text
 from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.optical_flow import DenseInverseSearch
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Request:
         split: which of the data to score.
         same_frame: whether the current frame is also given as all frames.
         motion_bins: edges, pixels.
+        warp_error: whether flicker is measured.
         save_frames: whether the restored frames are written.
         device: where to compute; None takes the GPU if there is one.
         seed: of the data, where they have one.
@@ -56,6 +65,7 @@ class Request:
     split: Literal["train", "val", "test"]
     same_frame: bool
     motion_bins: Sequence[float]
+    warp_error: bool
     save_frames: bool
     device: str | None
     seed: int
@@ -114,11 +124,17 @@ def evaluate(config: DictConfig) -> str:
         if isinstance(method, FromFolder):
             method.require(sorted({key for each in chosen.values() for key in each.keys}))
 
+    observers: list[Observer] = []
+    warp_error = None
+    if request.warp_error:
+        scored = {key for each in chosen.values() for key in each.keys}
+        warp_error = WarpError(samples.keys, scored, DenseInverseSearch())
+        observers.append(warp_error)
+
     start = time.perf_counter()
     with ExitStack() as stack:
-        observe = None
         if request.save_frames:
-            observe = FrameWriter(stack.enter_context(filling(folder / "frames")))
+            observers.append(FrameWriter(stack.enter_context(filling(folder / "frames"))))
         evaluation = score(
             samples,
             restoring.methods,
@@ -126,7 +142,7 @@ def evaluate(config: DictConfig) -> str:
             motion,
             device=device,
             workers=data.workers,
-            observe=observe,
+            observers=observers,
         )
     summaries = {name: evaluation.summary(name) for name in chosen}
     metrics = {
@@ -142,9 +158,11 @@ def evaluate(config: DictConfig) -> str:
         },
         "motion": _motion(evaluation),
     }
+    if warp_error is not None:
+        metrics["warp_error"] = {"flow": DenseInverseSearch.version(), **warp_error.summary()}
     write_text(folder / "frames.csv", frames_csv(evaluation))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-    return _tables(evaluation, summaries, folder)
+    return _tables(evaluation, summaries, metrics.get("warp_error"), folder)
 
 
 def every_frame(source: Source) -> Source:
@@ -216,11 +234,16 @@ def _motion(evaluation: Evaluation) -> dict[str, Any] | None:
 
 
 def _tables(
-    evaluation: Evaluation, summaries: Mapping[str, Mapping[str, Any]], folder: Path
+    evaluation: Evaluation,
+    summaries: Mapping[str, Mapping[str, Any]],
+    warp_error: Mapping[str, Any] | None,
+    folder: Path,
 ) -> str:
     counts = {name: each.protocol.count for name, each in evaluation.chosen.items()}
     parts = [table(summaries, counts)]
     if evaluation.flow is not None:
         parts.append(motion_table(evaluation.motion.summary(), evaluation.flow))
+    if warp_error is not None:
+        parts.append(warp_error_table(warp_error))
     parts.append(f"metrics  {folder / 'metrics.json'}\nframes   {folder / 'frames.csv'}")
     return "\n\n".join(parts)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from flowdeblur.data.sample import Sample
 from flowdeblur.evaluation.restorers import Prediction
 from flowdeblur.evaluation.scoring import Evaluation
 from flowdeblur.pictures import write_picture
@@ -59,6 +60,22 @@ def motion_table(bins: Sequence[Mapping[str, Any]], flow: str) -> str:
     return _aligned(rows, numbers_from=1)
 
 
+def warp_error_table(summary: Mapping[str, Any]) -> str:
+    """Lay out how much each method flickers.
+
+    Args:
+        summary: see :meth:`~flowdeblur.evaluation.temporal.WarpError.summary`.
+    """
+    errors = summary["errors"]
+    return _aligned(
+        [
+            ["warp error, 1e-3", "pairs", *(name.replace("_", " ") for name in errors)],
+            ["", str(summary["pairs"]), *(f"{1e3 * each:.3f}" for each in errors.values())],
+        ],
+        numbers_from=1,
+    )
+
+
 def frames_csv(evaluation: Evaluation) -> str:
     """Write a line for every protocol, frame and method."""
     metrics = dict.fromkeys(
@@ -88,9 +105,9 @@ class FrameWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, key: str, predictions: Mapping[str, Prediction]) -> None:
+    def __call__(self, sample: Sample, predictions: Mapping[str, Prediction]) -> None:
         """Write the frame that a network has restored, rounded to 8 bits."""
-        path = self.folder / f"{key}.png"
+        path = self.folder / f"{sample['key']}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         frame = predictions["restored"].restored.clamp(0, 1).mul(255).round()
         write_picture(path, frame.to(torch.uint8).permute(1, 2, 0).cpu().contiguous().numpy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -23,7 +23,7 @@ from flowdeblur.evaluation.restorers import Prediction, Restorer
 Scores = dict[str, dict[str, float]]
 """By method, then by metric."""
 
-Observer = Callable[[str, Mapping[str, Prediction]], None]
+Observer = Callable[[Sample, Mapping[str, Prediction]], None]
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def score(
     *,
     device: torch.device,
     workers: int = 0,
-    observe: Observer | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Evaluation:
     """Restore the frames that any protocol has chosen, one at a time.
 
@@ -172,7 +172,7 @@ def score(
             predicts flow tells.
         device: where to compute.
         workers: processes that read frames ahead.
-        observe: is shown the key and all predictions of every frame.
+        observers: are shown every frame with all predictions, in the order of the samples.
 
     Raises:
         UserError: a frame cannot be read, or is too small.
@@ -198,6 +198,6 @@ def score(
             )
             predictions = {name: restore(sample) for name, restore in methods.items()}
             evaluation.add(sample, predictions)
-            if observe is not None:
-                observe(sample["key"], predictions)
+            for observe in observers:
+                observe(sample, predictions)
     return evaluation

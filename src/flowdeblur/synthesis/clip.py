@@ -20,9 +20,9 @@ from tqdm import tqdm
 from flowdeblur.data.scenes.render import add_noise
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
+from flowdeblur.optical_flow import DenseInverseSearch
 from flowdeblur.pictures import write_picture
 from flowdeblur.synthesis.exposure import average, centres, instants, whole_frames
-from flowdeblur.synthesis.flow import DenseInverseSearch
 from flowdeblur.synthesis.footage import Footage
 from flowdeblur.synthesis.inputs import SharpClip
 from flowdeblur.synthesis.light import ResponseCurve

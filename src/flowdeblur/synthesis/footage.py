@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flowdeblur.synthesis.flow import DenseInverseSearch
+from flowdeblur.optical_flow import DenseInverseSearch
 from flowdeblur.synthesis.interpolation import Pair
 from flowdeblur.synthesis.light import ResponseCurve
 

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flowdeblur.errors import UserError
 from flowdeblur.extras import import_extra
 
 
@@ -21,7 +20,7 @@ class DenseInverseSearch:
     """
 
     def __init__(self) -> None:
-        self._cv2: Any = opencv()
+        self._cv2: Any = import_extra("cv2", "synthesis")
         # Its threads work on stripes of the picture, whose borders show in the flow: with one
         # thread the flow is the same on every machine.
         self._cv2.setNumThreads(1)
@@ -38,16 +37,4 @@ class DenseInverseSearch:
     @staticmethod
     def version() -> str:
         """Name the method and the release, which its results depend on."""
-        return f"DIS, medium, of OpenCV {opencv().__version__}"
-
-
-def opencv() -> Any:
-    """Import OpenCV.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        return import_extra("cv2", "synthesis")
-    except UserError as error:
-        raise UserError(f"{error}; or average whole frames, if there are enough") from None
+        return f"DIS, medium, of OpenCV {import_extra('cv2', 'synthesis').__version__}"
