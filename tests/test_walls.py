@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "flowdeblur"
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "devices": {"errors"},
     "pictures": {"errors", "files"},
     "batch": set(),
     "ops": {"errors"},
@@ -34,17 +35,20 @@ MAY_IMPORT = {
     "evaluation": {"data", "errors", "metrics", "networks", "ops", "pictures"},
     "viz": {"batch", "data", "networks", "ops", "errors", "pictures"},
     "explain": {
-        "", "data", "errors", "files", "metrics", "networks", "pictures", "video", "viz",
+        "", "data", "devices", "errors", "files", "metrics", "networks", "pictures", "video", "viz",
     },
-    "web": {"", "errors", "explain", "files", "pictures", "video"},
+    "web": {"", "devices", "errors", "explain", "files", "pictures", "video"},
     "synthesis": {"data", "errors", "files", "ops", "optical_flow", "pictures", "video"},
-    "video": {"data", "networks", "ops", "errors", "files", "pictures"},
+    "video": {"data", "devices", "networks", "ops", "errors", "files", "pictures"},
     "tasks": {"batch", "metrics", "objectives", "optimization", "networks", "ops", "errors"},
     "callbacks": {"batch", "metrics", "networks", "pictures", "tasks", "viz", "errors"},
-    "benchmarks": {"", "batch", "data", "ops", "networks", "errors", "files", "pictures"},
+    "benchmarks": {
+        "", "batch", "data", "devices", "ops", "networks", "errors", "files", "pictures",
+    },
     "engine": {
-        "", "batch", "benchmarks", "callbacks", "data", "errors", "evaluation", "files", "metrics",
-        "networks", "objectives", "optical_flow", "optimization", "runs", "tasks", "viz", "weights",
+        "", "batch", "benchmarks", "callbacks", "data", "devices", "errors", "evaluation", "files",
+        "metrics", "networks", "objectives", "optical_flow", "optimization", "runs", "tasks", "viz",
+        "weights",
     },
 }  # fmt: skip
 ANYTHING = {"cli", "__main__", ""}  # "" is the package itself, which imports `load` on demand

@@ -244,6 +244,15 @@ def test_a_port_that_is_taken(demo):
         serving(Same(), port=int(port)).__enter__()
 
 
+def test_the_command_needs_no_weights(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo_command, "wait_for_interrupt", interrupt)
+    assert cli.main(["demo", "--port", "0", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.startswith("open http://127.0.0.1:")
+
+
 def test_the_command_serves_until_ctrl_c(monkeypatch, capsys, tmp_path):
     config = plain(compose_config("model=proposed", "model.width=2"))["model"]
     weights.save(tmp_path / "w.safetensors", make_model("proposed", width=2), config)

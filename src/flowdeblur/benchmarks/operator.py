@@ -19,6 +19,7 @@ from torch import Tensor
 from flowdeblur.benchmarks.machine import describe, peak_mib
 from flowdeblur.benchmarks.plot import bars
 from flowdeblur.benchmarks.tune import tune
+from flowdeblur.devices import find_device
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 from flowdeblur.ops import spatially_variant_rnn
@@ -90,9 +91,7 @@ def main(argv: Sequence[str]) -> int:
         help="on a GPU: time the candidates of tiles and write the fastest to FILE",
     )  # fmt: skip
     arguments = parser.parse_args(argv)
-    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch finds no GPU here; leave the option out")
+    device = find_device(arguments.device)
     if arguments.tune is not None:
         if device.type != "cuda":
             raise UserError("--tune: the CPU has no tiles to tune; leave the option out")

@@ -64,10 +64,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _network(arguments: argparse.Namespace) -> None:
-    import torch
     from hydra import compose, initialize_config_dir
 
     from flowdeblur.benchmarks.network import measure, to_markdown
+    from flowdeblur.devices import find_device
     from flowdeblur.engine.configuration import config_dir, instantiate, nearest, plain
     from flowdeblur.files import write_text
 
@@ -76,7 +76,7 @@ def _network(arguments: argparse.Namespace) -> None:
     for name in models:
         if name not in known:
             raise UserError(f"--models {name}: no such model{nearest(name, known)}")
-    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = find_device(arguments.device)
     rows = []
     for name in models:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):

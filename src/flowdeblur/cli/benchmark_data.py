@@ -25,16 +25,15 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: a number is out of its range, or the model is unknown.
     """
-    import torch
-
     from flowdeblur.benchmarks.data import measure_costs, measure_rates, to_markdown, write_frames
     from flowdeblur.benchmarks.machine import describe
     from flowdeblur.data.scenes.parallel import one_thread_per_operation
+    from flowdeblur.devices import find_device
     from flowdeblur.files import write_text
 
     if min(arguments.workers) < 0 or arguments.repetitions < 1 or arguments.seconds <= 0:
         raise UserError("--workers, --repetitions, --seconds: must be above 0 (workers: or 0)")
-    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = find_device(arguments.device)
     step = _step(arguments.model, device) if arguments.model else None
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, one_thread_per_operation():
         sources = write_frames(Path(folder))

@@ -15,8 +15,8 @@ no file: what is uploaded and restored is removed after an hour, and when the de
 
 _EPILOG = """\
 examples:
-  flowdeblur demo --weights runs/<id>/weights.safetensors
-  flowdeblur demo --weights runs/<id>/weights.safetensors --port 0 --open
+  flowdeblur demo --open
+  flowdeblur demo --weights runs/<id>/weights.safetensors --port 0
 
 From another machine: ssh -L 8765:127.0.0.1:8765 HOST, then open http://127.0.0.1:8765/ there."""
 
@@ -39,14 +39,19 @@ def main(argv: Sequence[str]) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--weights", required=True, metavar="NAME|PATH", help="of the network")
+    parser.add_argument(
+        "--weights",
+        default="default",
+        metavar="NAME|PATH",
+        help="of the network (default: those that come with the package)",
+    )
     parser.add_argument("--port", type=_port, default=8765, help="default: %(default)s; 0: any")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     arguments = parser.parse_args(argv)
 
-    from flowdeblur.cli.deblur import find_device
     from flowdeblur.cli.signals import stopping_cleanly
+    from flowdeblur.devices import find_device
     from flowdeblur.web.server import serving
     from flowdeblur.weights import load
 

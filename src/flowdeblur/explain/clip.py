@@ -13,6 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 import flowdeblur
+from flowdeblur.devices import automatic_device
 from flowdeblur.errors import Failure, UserError
 from flowdeblur.explain.explanation import Explanation, explain_frame
 from flowdeblur.explain.figures import tell
@@ -20,7 +21,7 @@ from flowdeblur.explain.page import page
 from flowdeblur.files import filling
 from flowdeblur.pictures import write_picture
 from flowdeblur.video.clip import Frame, FrameReader
-from flowdeblur.video.restore import Window, automatic_device, to_tensor, windows
+from flowdeblur.video.restore import Window, to_tensor, windows
 
 EVERY, AT_MOST = 10, 20
 """Without a choice of frames, every tenth is explained, and no more than twenty."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from flowdeblur.data.neighbours import neighbour
+from flowdeblur.devices import automatic_device
 from flowdeblur.errors import Failure
 from flowdeblur.pictures import Picture
 from flowdeblur.video.clip import Frame, in_words
@@ -68,11 +69,6 @@ def restore(
         images = iter(_restore_images(network, whole, device, dtype))
         for current, _ in group:
             yield current if current.damaged else replace(current, image=next(images))
-
-
-def automatic_device() -> torch.device:
-    """The GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def windows(

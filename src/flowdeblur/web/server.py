@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -18,8 +18,8 @@ from urllib.parse import unquote
 import torch
 from torch import nn
 
+from flowdeblur.devices import automatic_device
 from flowdeblur.errors import UserError
-from flowdeblur.video.restore import automatic_device
 from flowdeblur.web.jobs import Job, Jobs, Limits
 
 HOST = "127.0.0.1"
@@ -200,7 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with file:
             self._head(HTTPStatus.OK, path.suffix, path.stat().st_size, policy)
-            shutil.copyfileobj(file, self.wfile)
+            with suppress(ConnectionError):  # the browser wants no more of a video
+                shutil.copyfileobj(file, self.wfile)
 
     def _send(self, body: bytes, suffix: str, *, status: HTTPStatus = HTTPStatus.OK) -> None:
         self._head(status, suffix, len(body), _POLICY)
