@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,6 +94,21 @@ def test_a_repository_is_downloaded(trained, tmp_path, monkeypatch):
     network = hub.load("someone/deblur", revision="v1")
     assert asked == [("someone/deblur", "model.safetensors", "v1")]
     assert torch.equal(restored(network), restored(weights.load(trained)))
+
+
+def test_a_hub_that_does_not_answer_is_told_in_a_fresh_process():
+    """Parts of the hub's library come only when they are asked for; this file asks for one."""
+    code = (
+        "from flowdeblur import hub\n"
+        "from flowdeblur.errors import Failure\n"
+        "try:\n    hub.load('someone/deblur')\n"
+        "except Failure as error:\n    print(error)"
+    )
+    environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("someone/deblur: the hub does not answer"), done.stderr
 
 
 def test_pushing_uploads_the_folder(trained, monkeypatch):

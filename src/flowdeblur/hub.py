@@ -88,7 +88,7 @@ def push(source: str | Path, repository: str, *, private: bool = False) -> str:
     hub = import_extra("huggingface_hub", "hub")
     with tempfile.TemporaryDirectory() as folder:
         save(source, folder)
-        with _telling(hub, repository):
+        with _telling(repository):
             address = hub.create_repo(repository, private=private, exist_ok=True)
             hub.upload_folder(repo_id=repository, folder_path=folder)
     return str(address)
@@ -96,14 +96,14 @@ def push(source: str | Path, repository: str, *, private: bool = False) -> str:
 
 def _download(repository: str, revision: str | None) -> Path:
     hub = import_extra("huggingface_hub", "hub")
-    with _telling(hub, repository):
+    with _telling(repository):
         return Path(hub.hf_hub_download(repository, _WEIGHTS, revision=revision))
 
 
 @contextmanager
-def _telling(hub: Any, repository: str) -> Iterator[None]:
+def _telling(repository: str) -> Iterator[None]:
     """Turn the errors of the hub's library into ours."""
-    errors = hub.errors
+    errors = import_extra("huggingface_hub.errors", "hub")  # a part that comes when asked for
     try:
         yield
     except (
