@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import filelock
@@ -83,6 +84,25 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(videos, tmp_path, mon
     assert not (tmp_path / "out" / "a").exists()
     monkeypatch.setattr(clip_module, "write_picture", write)
     make(videos, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_clip_that_was_replaced_in_between_is_made_of_the_new_one(videos, tmp_path, monkeypatch):
+    write = clip_module.write_picture
+
+    def killed(path, image):
+        if path.stem == "00001":
+            raise KeyboardInterrupt
+        write(path, image)
+
+    monkeypatch.setattr(clip_module, "write_picture", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make(videos, tmp_path / "out")
+    monkeypatch.setattr(clip_module, "write_picture", write)
+    shutil.rmtree(videos / "a")
+    picture_clip(videos / "a", seed=9)
+    make(videos, tmp_path / "out")
+    make(videos, tmp_path / "whole")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 

@@ -54,6 +54,9 @@ def synthesize_clip(
     shot = recipe.draw(clip.name)
     partial = folder.with_name(f".{folder.name}.partial")
     records = partial / "records"
+    source, digest = records / "source.sha256", clip.sha256()
+    if partial.exists() and (not source.exists() or source.read_text() != digest):
+        shutil.rmtree(partial)  # begun with another clip of this name
     if not (partial / METADATA).exists():
         # First, so that nothing is made of a damaged clip.
         count = sum(1 for _ in clip.frames())
@@ -65,8 +68,9 @@ def synthesize_clip(
             )
         for each in (partial / BLURRY, partial / SHARP, records):
             each.mkdir(parents=True, exist_ok=True)
+        write_text(source, digest)
         _expose_all(clip, wanted, shot, recipe, curve, partial)
-        metadata = _describe(clip, count, shot, recipe, records)
+        metadata = _describe(clip, digest, count, shot, recipe, records)
         write_text(partial / METADATA, json.dumps(metadata, indent=1) + "\n")
     shutil.rmtree(records, ignore_errors=True)
     for left in partial.glob("*/.*.partial-*"):  # of a process killed while writing
@@ -141,7 +145,7 @@ def _psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float | None:
 
 
 def _describe(
-    clip: SharpClip, count: int, shot: Shot, recipe: Recipe, records: Path
+    clip: SharpClip, digest: str, count: int, shot: Shot, recipe: Recipe, records: Path
 ) -> dict[str, Any]:
     frames = [json.loads(each.read_text()) for each in sorted(records.glob("*.json"))]
     scores = [each["psnr"] for each in frames if each["psnr"] is not None]
@@ -152,7 +156,7 @@ def _describe(
         "source": {
             "name": clip.path.name,
             "bytes": clip.bytes,
-            "sha256": clip.sha256(),
+            "sha256": digest,
             "frames": count,
         },
         "recipe": recipe.as_json(),
