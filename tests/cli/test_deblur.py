@@ -209,6 +209,12 @@ def test_a_pattern_and_a_list_make_a_folder_even_of_one(run, several, tmp_path, 
     )
 
 
+def test_a_folder_with_a_dot_becomes_a_folder(run, several, tmp_path):
+    (several / "d").rename(several / "scene.01")
+    assert run(several / "scene.01", several / "a.mp4", tmp_path / "out")[0] == 0
+    assert counts(tmp_path / "out") == {"scene.01": 2, "a.mp4": 2}
+
+
 def test_shards_are_parts_of_the_whole(run, several, tmp_path):
     for index, expected in ((1, {"a.mp4", "d"}), (2, {"b.mov"}), (3, {"c.mkv"})):
         output = tmp_path / str(index)
@@ -246,6 +252,16 @@ def test_a_damaged_picture_passes_through(run, folder, tmp_path):
     assert (tmp_path / "out" / "10.tif").read_bytes() == (folder / "10.tif").read_bytes()
     assert run(folder, tmp_path / "out.mp4")[0] == 1
     assert [number(image) for _, image in decode(tmp_path / "out.mp4")] == [0, 0, 2]
+
+
+def test_a_damaged_picture_is_not_replaced_by_its_neighbour(run, tmp_path):
+    for index in (1, 2):
+        write_picture(tmp_path / f"{index}.png", picture(index))
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:70])
+    status, _, error = run(tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out.png")
+    assert status == 2
+    assert error == f"error: {tmp_path}/1.png: cannot be decoded; {tmp_path}/out.png is not written"
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_a_full_disk_is_told_in_one_line(run, clip, tmp_path):
@@ -421,6 +437,22 @@ def mistakes():
         ),
         "OUT is IN": (["in.mp4", "empty/../in.mp4", "--overwrite"], "is IN itself; name another"),
         "OUT is the folder": (["frames", "frames/", "--overwrite"], "is IN itself; name another"),
+        "OUT is another IN": (
+            ["a.png", "frames/1.png", "frames/1.png", "--overwrite"],
+            "frames/1.png: is IN itself; name another OUT",
+        ),
+        "OUT holds IN": (
+            ["frames/1.png", "frames/2.png", "frames", "--overwrite"],
+            "frames: holds IN itself; name another folder as OUT",
+        ),
+        "a part of pictures": (
+            ["a.png", "frames/1.png", "out", "--shard", "1/2"],
+            "--shard: pictures are one clip, which is not shared out; leave it out",
+        ),
+        "mps": (
+            ["in.mp4", "out.mp4", "--device", "meta"],
+            "--device meta: the RNNs run on cpu and",
+        ),
         "no folder for OUT": (["in.mp4", "a/b/out.mp4"], "a/b: no such folder; create it"),
         "clip to picture": (["in.mp4", "out.png"], "out.png: a picture cannot hold a clip"),
         "picture to clip": (["a.png", "out.mp4"], "out.mp4: a picture becomes a picture"),

@@ -140,6 +140,31 @@ def test_the_command_explains(clip, weights_file, tmp_path, capsys):
     assert len(list((tmp_path / "out").iterdir())) == 5
 
 
+def test_an_interrupted_command_goes_on_and_keeps_the_explanation(
+    clip, weights_file, tmp_path, monkeypatch, capsys
+):
+    from flowdeblur.video import writer
+
+    why, out = tmp_path / "why", tmp_path / "out"
+    write = writer.write_picture
+
+    def interrupted(path, *arguments, **options):
+        if path.parent == out and list(out.glob("*.png")):
+            raise KeyboardInterrupt
+        write(path, *arguments, **options)
+
+    command = (clip.path, out, "--weights", weights_file, "--explain", why, "--frames", "1")
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "write_picture", interrupted)
+        assert deblur(*command) == 130
+    pages = {each: each.stat().st_mtime_ns for each in why.rglob("*")}
+    capsys.readouterr()
+    assert deblur(*command) == 0
+    assert capsys.readouterr().out.startswith("restored 4 frames in ")
+    assert {each: each.stat().st_mtime_ns for each in why.rglob("*")} == pages
+    assert deblur(*command) == 2  # both are complete
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [

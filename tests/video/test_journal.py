@@ -61,6 +61,8 @@ def test_a_line_that_was_cut_off_does_not_count(tmp_path):
     path = folder / ".unfinished"
     path.write_text(path.read_text()[:-4])
     assert Journal(folder, "origin").done == {"a"}
+    interrupted(Journal(folder, "origin"), "bcd", "e")  # nothing is appended to it
+    assert Journal(folder, "origin").done == {"a", "bcd", "e"}
 
 
 def test_an_interruption_before_the_first_frame_leaves_nothing(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -47,6 +48,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from flowdeblur.devices import find_device
     from flowdeblur.video.inputs import find_sources
     from flowdeblur.video.outputs import choose_encoding, choose_output, collect, is_finished
     from flowdeblur.weights import load
@@ -55,6 +57,8 @@ def _run(arguments: argparse.Namespace) -> int:
     sources = find_sources(_names(arguments.inputs))
     if not _is_collection(arguments, bool(sources[0].pictures)):
         (source,) = sources
+        if arguments.shard:
+            raise UserError("--shard: pictures are one clip, which is not shared out; leave it out")
         reader = source.open(arguments.fps)
         output = choose_output(
             arguments.output, source, reader, encoding, overwrite=arguments.overwrite
@@ -80,7 +84,11 @@ def _run(arguments: argparse.Namespace) -> int:
         try:
             reader = source.open(arguments.fps)
             output = choose_output(
-                str(path), source, reader, encoding, overwrite=arguments.overwrite
+                f"{path}{os.sep if source.path.is_dir() else ''}",
+                source,
+                reader,
+                encoding,
+                overwrite=arguments.overwrite,
             )
             _restore(network, reader, output, device, arguments)
         except (UserError, Failure, OSError) as error:
@@ -176,23 +184,6 @@ def _is_collection(arguments: argparse.Namespace, pictures: bool) -> bool:
     """Whether OUT takes one result of each IN, though there may be only one."""
     named_itself = len(arguments.inputs) == 1 and Path(arguments.inputs[0]).exists()
     return not pictures and not (named_itself and arguments.shard is None)
-
-
-def find_device(name: str | None) -> torch.device:
-    """The device of that name; without one the GPU if there is one, else the CPU."""
-    import torch
-
-    from flowdeblur.video.restore import automatic_device
-
-    if name is None:
-        return automatic_device()
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {name}: {reason}; use cpu, or leave it out") from None
-    return device
 
 
 def _tell(text: str) -> None:

@@ -60,6 +60,7 @@ def check(arguments: argparse.Namespace, reader: FrameReader | None) -> None:
         raise UserError("--explain: explains one clip; name a single IN")
 
     from flowdeblur.explain.clip import check_choice
+    from flowdeblur.video.journal import is_unfinished
 
     check_choice(arguments.frames, reader)
     if folder.is_file():
@@ -69,15 +70,18 @@ def check(arguments: argparse.Namespace, reader: FrameReader | None) -> None:
             raise UserError(f"{folder}: is {name} itself; name another folder for --explain")
     if not folder.absolute().parent.is_dir():
         raise UserError(f"{folder.absolute().parent}: no such folder; create it")
-    if folder.is_dir() and any(folder.iterdir()) and not arguments.overwrite:
+    if _is_told(arguments) and not is_unfinished(Path(arguments.output)):
         raise UserError(f"{folder}: exists already; name another folder or pass --overwrite")
 
 
 def explain(
     arguments: argparse.Namespace, network: nn.Module, reader: FrameReader, device: torch.device
 ) -> None:
-    """Write the explanation if it is asked for, and say where it is."""
-    if arguments.explain is None:
+    """Write the explanation if it is asked for, and say where it is.
+
+    A command that goes on with an unfinished OUT has written it before.
+    """
+    if arguments.explain is None or _is_told(arguments):
         return
 
     from flowdeblur.explain.clip import explain_clip
@@ -96,6 +100,12 @@ def explain(
     mean = f" (re-blur gain {sum(gains) / len(gains):+.2f} dB)" if gains else ""
     count = f"{len(told)} frame{'s' * (len(told) != 1)}"
     print(f"explained {count}{mean}: {arguments.explain / 'index.html'}")
+
+
+def _is_told(arguments: argparse.Namespace) -> bool:
+    """Whether an explanation is there that is not to be replaced."""
+    folder: Path = arguments.explain
+    return folder.is_dir() and any(folder.iterdir()) and not arguments.overwrite
 
 
 def _frames(text: str) -> list[int]:

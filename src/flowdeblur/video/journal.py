@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -48,15 +49,17 @@ class Journal:
                 f"{folder}: was begun with another input, weights or options; "
                 "name another OUT or pass --overwrite"
             )
-        self.done = {json.loads(name) for name in names if name.endswith('"')}
+        for name in names:
+            with suppress(json.JSONDecodeError):  # the last one may be torn
+                self.done.add(json.loads(name))
 
     def begin(self) -> None:
-        """Make the folder and the file where they are missing."""
+        """Make the folder where it is missing, and write the file anew, without torn lines."""
         if not self.folder.exists():
             self.folder.mkdir()
             self._made = True
-        if not self.done:
-            write_text(self._path, f"{self._origin}\n")
+        names = map(json.dumps, sorted(self.done))
+        write_text(self._path, "".join(f"{line}\n" for line in (self._origin, *names)))
 
     def note(self, frame: Frame) -> None:
         """Note that a frame is written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,10 +130,12 @@ def choose_output(
     """
     path, suffix = Path(name), Path(name).suffix.lower()
     is_folder = path.is_dir() or not suffix or name.endswith(os.sep)
-    _check_free(path, source.path, overwrite=overwrite)
+    _check_free(path, [source.path, *reader.files], overwrite=overwrite)
     if is_folder:
         if path.is_file():
             raise UserError(f"{path}: is a file; name a folder, or a file with a suffix")
+        if path.resolve() in (each.resolve().parent for each in source.pictures):
+            raise UserError(f"{path}: holds IN itself; name another folder as OUT")
         return FolderOutput(path, overwrite)
     if suffix in SUFFIXES:
         if not 1 <= len(source.pictures) <= 2:
@@ -180,8 +182,8 @@ def is_finished(path: Path) -> bool:
     return path.exists()
 
 
-def _check_free(path: Path, source: Path, *, overwrite: bool) -> None:
-    if path.resolve() == source.resolve():
+def _check_free(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
+    if path.resolve() in (each.resolve() for each in inputs):
         raise UserError(f"{path}: is IN itself; name another OUT")
     _check_parent(path)
     if is_finished(path) and not overwrite:

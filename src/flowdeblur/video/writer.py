@@ -123,9 +123,20 @@ def writing_pictures(journal: Journal) -> Iterator[Sink]:
 
 @contextmanager
 def writing_picture(path: Path) -> Iterator[Sink]:
-    """Write one frame to ``path``."""
+    """Write one frame to ``path``.
+
+    Raises:
+        UserError: it cannot be decoded.
+        Failure: the disk is full, or the file cannot be written for another reason.
+    """
+
+    def write(frame: Frame) -> None:
+        if frame.file:
+            raise UserError(f"{frame.file}: cannot be decoded; {path} is not written")
+        write_picture(path, frame.image, profile=frame.profile)
+
     with _failing_at(path):
-        yield lambda frame: write_picture(path, frame.image, profile=frame.profile)
+        yield write
 
 
 def check_suffix(path: Path, encoding: Encoding) -> None:
