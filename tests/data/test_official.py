@@ -83,6 +83,34 @@ def test_a_score_on_a_part_of_the_test_videos_must_be_asked_for(tmp_path):
     assert len(keys(DVD(str(tmp_path), "test", clips=["IMG_0003"]))) == 3
 
 
+def publish(monkeypatch, source, split, published):
+    monkeypatch.setitem(source.splits, split, published)
+
+
+def test_a_test_video_that_was_cut_off_is_told(tmp_path, monkeypatch):
+    videos = {"IMG_0003": 3, "IMG_0021": 3, "IMG_0030": 3}
+    publish(monkeypatch, DVD, "test", Published.by_name(videos, "D.zip", "b", (720, 1280)))
+    for name, count in (*videos.items(), ("C0036", 2)):
+        folder = f"quantitative_datasets/{name}"
+        write(tmp_path, f"{folder}/input", f"{folder}/GT", FRAMES[:count], suffix=".jpg")
+    assert len(keys(DVD(str(tmp_path), "test"))) == 9
+    for kind in ("input", "GT"):
+        (tmp_path / f"quantitative_datasets/IMG_0021/{kind}/00002.jpg").unlink()
+    message = (
+        rf"{tmp_path}: split test: is not as published: 1 of 3 clips not of the published length, "
+        r"IMG_0021 with 2 of 3 frames for one; unpack D.zip again \(`flowdeblur data verify` .*\), "
+        r"or name the clips that you have \(clips\)$"
+    )
+    for choice in ({}, {"first": 1, "every": 2, "last_frame": False}):
+        with pytest.raises(UserError, match=message):
+            DVD(str(tmp_path), "test", **choice).open((0, 1), ())
+    with pytest.raises(UserError, match=r"1 of 2 clips .* IMG_0021 with 2 of 3"):
+        DVD(str(tmp_path), "test", without=["IMG_0003"]).open((0, 1), ())
+    assert len(keys(DVD(str(tmp_path), "test", without=["IMG_0021"]))) == 6
+    assert len(keys(DVD(str(tmp_path), "test", clips=["IMG_0021"]))) == 2
+    assert len(keys(DVD(str(tmp_path), "train"))) == 2  # of 100: training takes what there is
+
+
 def test_gopro_names_its_two_inputs(tmp_path):
     other = pan(3, motion=(1, 0))
     for folder, frames in (("blur", FRAMES), ("blur_gamma", other)):
@@ -106,15 +134,35 @@ def test_reds_layout_and_degradations(tmp_path):
     assert keys(REDS(str(tmp_path), "train", first=1, every=2)) == ["011/00000001"]
 
 
-def test_bsd_exposures(tmp_path):
+def test_bsd_exposures(tmp_path, monkeypatch):
+    publish(monkeypatch, BSD, "valid", Published(1, 3, "BSD.zip", "b"))
     write(tmp_path, "BSD_1ms8ms/valid/007/Blur/RGB", "BSD_1ms8ms/valid/007/Sharp/RGB", digits=8)
     assert keys(BSD(str(tmp_path), "valid", exposure="1ms8ms"))[2] == "007/00000002"
     with pytest.raises(UserError, match="BSD_3ms24ms/valid"):
         BSD(str(tmp_path), "valid").open((0,), ())
 
 
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_bsd_is_scored_whole(split, tmp_path, monkeypatch):
+    publish(monkeypatch, BSD, split, Published(2, 6, "BSD.zip", "b"))
+    for name in ("007", "012"):
+        folder = f"BSD_3ms24ms/{split}/{name}"
+        write(tmp_path, f"{folder}/Blur/RGB", f"{folder}/Sharp/RGB", digits=8)
+    assert len(keys(BSD(str(tmp_path), split))) == 6
+    for kind in ("Blur", "Sharp"):
+        (tmp_path / f"BSD_3ms24ms/{split}/012/{kind}/RGB/00000002.png").unlink()
+    with pytest.raises(UserError, match=r"2 clips with 5 frames in all instead of 2 with 6; unpa"):
+        BSD(str(tmp_path), split).open((0,), ())
+    assert len(keys(BSD(str(tmp_path), split, clips=["012"]))) == 2
+    assert len(keys(BSD(str(tmp_path), split, without=["012"]))) == 3
+    publish(monkeypatch, BSD, split, Published(3, 9, "BSD.zip", "b"))
+    with pytest.raises(UserError, match=r"2 clips with 5 frames in all instead of 3 with 9; unpa"):
+        BSD(str(tmp_path), split).open((0,), ())
+
+
 @pytest.fixture
-def hide(tmp_path):
+def hide(tmp_path, monkeypatch):
+    publish(monkeypatch, HIDE, "test", Published(2, 2, "HIDE_dataset.zip", "b"))
     for folder, name, pair in (
         ("train", "1fromGOPR1089.MP4", FRAMES[0]),
         ("test/test-close-ups", "13fromGOPR0923.MP4", FRAMES[1]),
@@ -137,13 +185,44 @@ def test_hide_gives_a_picture_for_its_neighbours(hide):
     assert torch.equal(samples[0]["frames"], torch.stack([blurry] * 3))
     assert torch.equal(samples[0]["sharp"], sharp)
     assert keys(HIDE(str(hide), "test", first=1)) == samples.keys[1:]
+    with pytest.raises(UserError, match=r"data.\*.first=2: must be below 2, the number of pict"):
+        HIDE(str(hide), "test", first=2).open((0,), ())
     (hide / "GT/41fromGOPR1041.MP4.png").unlink()
     with pytest.raises(UserError, match=r"41fromGOPR1041.MP4.png: has no sharp frame"):
         HIDE(str(hide), "test").open((0,), ())
 
 
+def test_single_pictures_are_scored_whole(hide, realblur, monkeypatch):
+    (hide / "test/test-long-shot/41fromGOPR1041.MP4.png").unlink()
+    publish(monkeypatch, RealBlur, "test", Published(980, 980, "RealBlur.tar.gz", "b"))
+    for source, message in (
+        (HIDE(str(hide), "test"), "1 pictures instead of 2; unpack HIDE_dataset.zip again"),
+        (HIDE(str(hide), "test", every=40), "1 pictures instead of 2"),
+        (RealBlur(str(realblur), "test"), "1 pictures instead of 980; unpack RealBlur.tar.gz"),
+    ):
+        with pytest.raises(UserError, match=rf"split test: is not as published: {message}"):
+            source.open((0,), ())
+    assert len(keys(HIDE(str(hide), "train"))) == len(keys(RealBlur(str(realblur), "train"))) == 1
+
+
+@pytest.mark.parametrize("source", [GoPro, HIDE])
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"every": 0}, r"^data.\*.every=0: must be 1 or above"),
+        ({"every": -1}, r"^data.\*.every=-1: must be 1 or above"),
+        ({"first": -1}, r"^data.\*.first=-1: must be 0 or above"),
+    ],
+)
+def test_frames_that_cannot_be_chosen(source, choice, message, hide):
+    write(hide, "train/G/blur", "train/G/sharp")
+    with pytest.raises(UserError, match=message):
+        source(str(hide), "train", **choice).open((0, 1), ())
+
+
 @pytest.fixture
-def realblur(tmp_path):
+def realblur(tmp_path, monkeypatch):
+    publish(monkeypatch, RealBlur, "test", Published(1, 1, "RealBlur.tar.gz", "b"))
     folder = "RealBlur-J_ECC_IMCORR_centroid_itensity_ref"
     lines = []
     for number, scene in ((1, "scene001"), (7, "scene230")):
@@ -210,7 +289,7 @@ def test_mistakes_in_a_data_set_are_told_by_key(override, message):
 
 
 def test_upright_and_level_videos_train_together_and_are_scored_one_by_one(tmp_path, monkeypatch):
-    small = {"720p_240fps_2": 2, "IMG_0049": 2}
+    small = {"720p_240fps_2": 3, "IMG_0049": 3}
     monkeypatch.setitem(DVD.splits, "test", Published.by_name(small, "a", "b", (720, 1280)))
     for number, name in enumerate(("C0036", "IMG_0044", *small)):
         folder = f"quantitative_datasets/{name}"

@@ -122,6 +122,15 @@ def test_frames_that_do_not_follow_one_another(root):
     assert (where, wrong) == ("train/walk/blurry", "frames are missing between 00009 and 00011")
 
 
+def test_clips_that_begin_with_frame_0(root):
+    for kind in ("blurry", "sharp"):
+        renumber(root / "train/walk" / kind, -8)
+    assert found(frames(root)) == []
+    (root / "train/walk/blurry/00003.png").unlink()
+    where, wrong, _ = the_one(frames(root))
+    assert (where, wrong) == ("train/walk/blurry", "no blurry version of 1 frame of sharp: 00003")
+
+
 def test_a_frame_twice(root):
     folder = root / "train/walk/blurry"
     shutil.copy(folder / "00009.png", folder / "00009.bmp")

@@ -106,6 +106,9 @@ class FrameSequence:
         last_frame: whether the last frame of a clip is a sample.
         first: number of the first frame to take, from 0.
         every: take one frame in so many.
+
+    Raises:
+        UserError: ``first`` is negative, or ``every`` is not above 0.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class FrameSequence:
         first: int = 0,
         every: int = 1,
     ) -> None:
+        check_choice(first, every)
         self._clips, self._offsets = [(clip, clip.names) for clip in clips], frame_offsets
         self._first, self._every = first, every
         ends = [len(names) - (not last_frame) for _, names in self._clips]
@@ -146,6 +150,22 @@ class FrameSequence:
         number = bisect_right(self._starts, index) - 1
         clip, names = self._clips[number]
         return clip, names, self._first + (index - self._starts[number]) * self._every
+
+
+def check_choice(first: int, every: int) -> None:
+    """Check which frames are to be taken.
+
+    Args:
+        first: number of the first one, from 0.
+        every: take one in so many.
+
+    Raises:
+        UserError: ``first`` is negative, or ``every`` is not above 0.
+    """
+    if first < 0:
+        raise UserError(f"data.*.first={first}: must be 0 or above; 0 is the first frame")
+    if every < 1:
+        raise UserError(f"data.*.every={every}: must be 1 or above; 1 takes every frame")
 
 
 def _read(path: Path) -> Tensor:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from flowdeblur.data.clips import Clip, FrameSequence
+from flowdeblur.data.clips import Clip, FrameSequence, check_choice
+from flowdeblur.data.official.whole import demand_whole
 from flowdeblur.data.published import Published
 from flowdeblur.errors import UserError
 from flowdeblur.pictures import list_pictures
@@ -28,6 +29,9 @@ _REALBLUR_FOLDERS = {
 @dataclass(frozen=True)
 class SinglePictures(ABC):
     """A split of a data set of pictures that have no neighbours.
+
+    What is trained on may be a part of the published pictures; what is scored, or chosen from by
+    ``first`` and ``every``, may not.
 
     Attributes:
         root: folder of the data set.
@@ -69,16 +73,25 @@ class SinglePictures(ABC):
         """Find the pictures and compare their names and sizes.
 
         Raises:
-            UserError: the root is missing or holds no pictures, or a pair is not complete.
+            UserError: the root is missing or holds no pictures, pictures to be scored are missing,
+                a pair is not complete, or no picture is chosen.
         """
-        clips = self.listing()[self.first :: self.every]
+        check_choice(self.first, self.every)
+        clips = self.listing()
         if not clips:
             raise UserError(
                 f"{self.root}: holds no pictures; looked for {self.layout[0]}; set data.root"
             )
-        for clip in clips:
+        if self.split != "train" and self.published is not None:
+            demand_whole(f"{self.root}: split {self.split}", clips, self.published)
+        chosen = clips[self.first :: self.every]
+        if not chosen:
+            raise UserError(
+                f"data.*.first={self.first}: must be below {len(clips)}, the number of pictures"
+            )
+        for clip in chosen:
             clip.demand_pairs()
-        return FrameSequence(clips, frame_offsets)
+        return FrameSequence(chosen, frame_offsets)
 
     def _folder(self) -> Path:
         root = Path(self.root).expanduser()

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from flowdeblur.data.clips import Clip, FrameSequence
 from flowdeblur.data.folders import FrameFolders
+from flowdeblur.data.official.whole import demand_whole
 from flowdeblur.data.published import Published
 from flowdeblur.errors import UserError
 
@@ -17,8 +18,9 @@ from flowdeblur.errors import UserError
 class OfficialSplit(ABC):
     """A split of a data set of videos.
 
-    What is trained on may be a part of the published clips; what is scored may not, unless the
-    clips are named.
+    What is trained on may be a part of the published clips. What is scored may not, unless its
+    clips are named: then they are taken as they are. If names are left out, the rest must be whole,
+    as far as it is known by name.
 
     Attributes:
         root: folder of the data set.
@@ -61,10 +63,21 @@ class OfficialSplit(ABC):
         """Find the clips and compare their names, numbers and sizes.
 
         Raises:
-            UserError: the root is missing or holds no clips, a clip to be scored is missing, or
-                blurry and sharp frames do not belong together.
+            UserError: the root is missing or holds no clips, clips or frames to be scored are
+                missing, or blurry and sharp frames do not belong together.
         """
-        return self._folders(complete=self.split != "train").open(frame_offsets, flow_offsets)
+        scored = self.split != "train"
+        clips = self._folders(complete=scored).pairs()
+        if scored and self.clips is None and self.published is not None:
+            place = f"{self.root}: split {self.split}"
+            demand_whole(place, clips, self.published, ", or name the clips that you have (clips)")
+        return FrameSequence(
+            clips,
+            frame_offsets,
+            last_frame=self.last_frame,
+            first=self.first,
+            every=self.every,
+        )
 
     def listing(self) -> list[Clip]:
         """List the clips as they lie there; frames may be missing, even all of one kind.

@@ -97,8 +97,8 @@ def examine(clip: Clip, again: str | None, progress: Callable[[], object]) -> Ex
 
 def _in_order(clip: Clip) -> list[str]:
     names = list(dict.fromkeys((*clip.blurry, *clip.sharp)))
-    numbers = {name: _number(name) for name in names}
-    return sorted(names, key=lambda name: numbers[name] or 0) if all(numbers.values()) else names
+    numbers = {name: number for name in names if (number := _number(name)) is not None}
+    return sorted(names, key=numbers.__getitem__) if len(numbers) == len(names) else names
 
 
 def _moment(name: str, blurry: Picture | None, sharp: Picture | None) -> _Moment:
