@@ -170,7 +170,7 @@ def first_batches(*overrides):
 
 
 def test_dry_run_prints_what_would_be_started(ablate, tmp_path, capsys):
-    assert ablate("run", "--dry-run", "--shard", "1/7") == 0
+    assert ablate("run", "--dry-run", "--shard", "2/7") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("hydra.run.dir=")[1] for line in lines] == [
         f"{tmp_path}/runs/concat_rnn_weights-seed{seed}" for seed in range(3)
@@ -187,7 +187,7 @@ def test_dry_run_prints_what_would_be_started(ablate, tmp_path, capsys):
         (["--jbos", "2"], "error: --jbos: no such option"),
         (["seed"], "error: seed: no such option; overrides are written KEY=VALUE"),
         (["--shard", "9/3"], "error: --shard 9/3: write I/N"),
-        (["--slurm", "--shard", "0/3"], "error: --shard: the array of --slurm"),
+        (["--slurm", "--shard", "1/3"], "error: --shard: the array of --slurm"),
         (["max_minutes=soon"], "error: max_minutes: expected a number, got 'soon'"),
     ],
 )
@@ -209,6 +209,18 @@ def test_status(ablate, tmp_path, capsys):
         "without_rnns-seed0 done, test PSNR 30.12 dB, trained for 2 min",
         "ours-seed0 waiting",
     ]
+
+
+def test_a_table_of_a_search_that_has_not_begun(tmp_path, capsys):
+    search = str(ROOT / "sweeps" / "learning_rate.yaml")
+    assert main(["ablate", "table", search, "--runs", str(tmp_path / "runs")]) == 2
+    assert error_of(capsys).startswith("error: Learning rate: no run yet")
+
+
+def test_a_launcher_that_is_not_there(ablate, tmp_path, capsys):
+    assert ablate("run", "ablation=ours", "seed=0", "--launcher", "srnu --exact") == 2
+    assert error_of(capsys).startswith("error: --launcher srnu: no such program on this machine")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_status_and_table_need_no_torch(tmp_path):

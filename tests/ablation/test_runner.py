@@ -53,6 +53,20 @@ def test_a_failed_run_leaves_the_others_alone(make):
     assert [job.state() for job in jobs] == list(states.values())
 
 
+def test_launchers_that_cannot_start_anything(make, tmp_path):
+    (job,) = make("succeed")
+    view = View("sweep", [job], 1, io.StringIO())
+    with pytest.raises(UserError, match=r"^--launcher nowhere: no such program on this machine"):
+        run([job], [{}], view, ["nowhere", "--exact"])
+    assert not job.folder.exists()
+    script = tmp_path / "launch.sh"
+    script.write_text('exec "$@"\n')  # a shell would run it, the system wants its first line
+    script.chmod(0o755)
+    with pytest.raises(UserError, match=rf"^{script}: Exec format error; set --launcher"):
+        run([job], [{}], view, [str(script)])
+    assert start([job]) == {"row0": State.DONE}  # the folder is free again
+
+
 def test_the_same_command_goes_on_where_something_is_missing(make):
     jobs = make("succeed", "fail_once", "stop_once")
     assert list(start(jobs).values()) == [State.DONE, State.FAILED, State.STOPPED]
@@ -159,10 +173,10 @@ def test_cores_are_shared_out(monkeypatch):
 
 def test_shards_are_disjoint_and_complete(make):
     jobs = make(*["succeed"] * 7)
-    parts = [share(jobs, f"{n}/3") for n in range(3)]
+    parts = [share(jobs, f"{n}/3") for n in (1, 2, 3)]
     assert sorted(job.name for part in parts for job in part) == [job.name for job in jobs]
     assert share(jobs, None) == jobs
-    for wrong in ("3/3", "1", "a/b"):
+    for wrong in ("0/3", "4/3", "1", "a/b"):
         with pytest.raises(UserError, match=f"--shard {wrong}"):
             share(jobs, wrong)
 

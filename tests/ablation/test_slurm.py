@@ -46,7 +46,7 @@ def printed(capsys, tmp_path):
 def test_the_array_has_a_task_for_every_run(printed, tmp_path):
     options = ["--sbatch", "partition=gpu", "--sbatch", "time=1:00:00"]
     found = directives(printed("ablation=ours", *options))
-    assert found["array"] == "0-2"
+    assert found["array"] == "1-3"
     assert found["job-name"] == "table4"
     assert (found["partition"], found["time"]) == ("gpu", "1:00:00")
     assert found["ntasks-per-node"] == "1"
@@ -66,7 +66,7 @@ def test_a_task_starts_its_own_run_under_srun(printed, tmp_path):
     executable(tmp_path / "bin", "srun", 'printf "%s\\n" "$@" > "$NOTE"')
     (tmp_path / "array.sbatch").write_text(text)
     started = []
-    for task in (0, 1):
+    for task in (1, 2):
         note = tmp_path / f"note{task}"
         environment = os.environ | {
             "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
@@ -82,7 +82,7 @@ def test_a_task_starts_its_own_run_under_srun(printed, tmp_path):
 
 
 def test_submit(tmp_path, monkeypatch):
-    executable(tmp_path / "bin", "sbatch", 'grep -q "array=.0-0" "$1" && echo "Submitted 7"')
+    executable(tmp_path / "bin", "sbatch", 'grep -q "array=.1-1" "$1" && echo "Submitted 7"')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     job = Job(Point("ours", "ours", {}, ()), tmp_path / "ours")
     text = script("table4", tmp_path / "slurm", [job], ["run", "x.yaml"], [])

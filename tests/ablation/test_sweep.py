@@ -133,6 +133,26 @@ def test_overrides_replace_what_the_file_says(sweep):
     )
 
 
+def test_values_reach_hydra_as_what_they_are(sweep):
+    def values(points):
+        tokens = [point.overrides[-1] for point in points]
+        return [each.value() for each in OverridesParser.create().parse_overrides(tokens)]
+
+    file = sweep("a: {values: [true, false]}\n  clip: {values: [0.5]}")
+    widened = file.with_overrides(["clip=1.0,null", "a=true"])
+    assert values(widened.points()) == [1.0, None]
+    assert names(widened.points()) == ["aTrue-clip1", "aTrue-null"]
+    assert values(file.with_overrides(["clip=null", "a=true"]).points()) == [None]
+    flags = sweep("a: {values: [true, false]}").points()
+    assert [value is True for value in values(flags)] == [True, False]
+    lists = sweep("a: {values: [1]}").with_overrides(["a=[64,null],[x,[null,true]]"])
+    assert values(lists.points()) == [[64, None], ["x", [None, True]]]
+    # The same runs as those of a file, where W&B wants null in quotes.
+    quoted = sweep("a: {values: [true]}\n  clip: {values: [1.0, 'null']}")
+    assert names(quoted.points()) == names(widened.points())
+    assert values(quoted.points()) == [1.0, None]
+
+
 def test_random_draws_are_repeatable_and_follow_their_distributions(sweep):
     parameters = (
         "a: {distribution: log_uniform_values, min: 0.0001, max: 1.0}\n"

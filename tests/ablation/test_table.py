@@ -140,6 +140,12 @@ def test_another_reference(make):
         make(reference="theirs", without=[f"{row}-seed{s}" for row in GAINS for s in (0, 1)])
 
 
+@pytest.mark.parametrize("reference", [None, "ours"])
+def test_nothing_to_tabulate(reference):
+    with pytest.raises(UserError, match=r"Widths: no run yet, .* `flowdeblur ablate run SWEEP`"):
+        Table("Widths", [], reference)
+
+
 def test_what_is_missing_is_shown_as_missing(make, tmp_path):
     table = make(without=["ours-seed0", "ours-seed1", "without_flow-seed1"])
     found = cells(to_markdown(table))

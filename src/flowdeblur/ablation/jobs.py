@@ -164,7 +164,7 @@ def exit_status(console: Path) -> int | None:
 
 
 def share(jobs: Sequence[Job], part: str | None) -> list[Job]:
-    """The jobs of one machine out of several: ``0/4`` is the first of four.
+    """The jobs of one machine out of several: ``1/4`` is the first of four.
 
     Raises:
         UserError: there is no such part.
@@ -172,9 +172,9 @@ def share(jobs: Sequence[Job], part: str | None) -> list[Job]:
     if part is None:
         return list(jobs)
     matched = re.fullmatch(r"(\d+)/(\d+)", part)
-    if not matched or int(matched[1]) >= int(matched[2]):
-        raise UserError(f"--shard {part}: write I/N with I from 0 to N - 1")
-    return list(jobs[int(matched[1]) :: int(matched[2])])
+    if not matched or not 1 <= int(matched[1]) <= int(matched[2]):
+        raise UserError(f"--shard {part}: write I/N with I from 1 to N, as 1/4")
+    return list(jobs[int(matched[1]) - 1 :: int(matched[2])])
 
 
 def count_states(states: Mapping[str, State]) -> str:

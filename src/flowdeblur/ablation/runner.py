@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,9 +50,17 @@ def run(
 
     Returns:
         Each job's state by its name.
+
+    Raises:
+        UserError: there is no such launcher, or a folder cannot be made.
     """
     states = {job.name: State.DONE if job.done() else State.WAITING for job in jobs}
     pending = [job for job in jobs if states[job.name] == State.WAITING]
+    if pending and launcher and shutil.which(launcher[0]) is None:
+        raise UserError(
+            f"--launcher {launcher[0]}: no such program on this machine; leave it out, "
+            "or give the command where it is"
+        )
     running, free = list[_Running](), list(slots)
     with _ending_on_signals():
         try:
@@ -140,6 +149,10 @@ def _begin(job: Job, free: list[Slot], launcher: Sequence[str]) -> tuple[State, 
                 pass_fds=(claim,),  # it stays with the run, should we be killed
             )
         return State.RUNNING, _Running(job, process, slot)
+    except OSError as error:  # a launcher that is no program, a console that cannot be written
+        raise UserError(
+            f"{error.filename or job.folder}: {error.strerror}; set --launcher or --runs otherwise"
+        ) from None
     finally:
         os.close(claim)
 

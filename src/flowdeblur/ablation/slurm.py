@@ -30,7 +30,7 @@ def script(
     Args:
         name: of the job.
         logs: folder of the tasks' output.
-        jobs: the runs; task ``i`` takes the one at ``i``.
+        jobs: the runs; task ``i``, from 1, takes the ``i``-th.
         command: arguments of ``flowdeblur ablate`` that make the same runs.
         options: the user's, as ``partition=gpu``; they replace ours.
 
@@ -43,7 +43,7 @@ def script(
     devices = max((job.devices for job in jobs), default=1)
     chosen: dict[str, str | None] = {
         "job-name": name,
-        "array": f"0-{len(jobs) - 1}",
+        "array": f"1-{len(jobs)}",
         "output": f"{logs}/%a.log",
         "open-mode": "append",  # a requeued task goes on in its log
         "requeue": None,

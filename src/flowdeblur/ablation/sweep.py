@@ -136,8 +136,7 @@ class Sweep:
             varied.insert(0, f"{number:03d}")
         row = "-".join(varied) or "run"
         seed = f"-seed{values['seed']}" if "seed" in values else ""
-        # A value is written as W&B's agent writes it.
-        varying = {key: f"{key}={value}" for key, value in values.items()}
+        varying = {key: f"{key}={_written(value)}" for key, value in values.items()}
         return Point(row, row + seed, dict(values), tuple({**self.fixed, **varying}.values()))
 
     def _grid(self) -> Iterator[dict[str, Value]]:
@@ -175,7 +174,7 @@ def read_sweep(path: Path) -> Sweep:
     for key, entry in content["parameters"].items():
         understood = parameter(entry, f"{path}: parameters.{key}")
         if isinstance(understood, Choices) and "value" in entry:
-            fixed[key] = f"{key}={understood.values[0]}"
+            fixed[key] = f"{key}={_written(understood.values[0])}"
         else:
             parameters[key] = understood
     cap = content.get("run_cap")
@@ -217,7 +216,21 @@ def _listed(value: str) -> list[Value]:
         values = yaml.safe_load(f"[{value}]")
     except yaml.YAMLError:
         return [value]
-    return [_number(each) for each in values]
+    # As in a file, where W&B wants it in quotes.
+    return ["null" if each is None else _number(each) for each in values]
+
+
+def _written(value: Any) -> str:
+    """A value as W&B's agent writes it, which is as Python does, but for null within a list."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written_inside, value))}]"
+    return str(value)
+
+
+def _written_inside(value: Any) -> str:
+    if value is None:
+        return "null"
+    return _written(value) if isinstance(value, list) else repr(value)
 
 
 def _number(value: Any) -> Value:

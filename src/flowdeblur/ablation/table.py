@@ -41,7 +41,7 @@ class Table:
             the first.
 
     Raises:
-        UserError: there is no such row.
+        UserError: there is no row at all, or no such reference.
     """
 
     title: str
@@ -51,6 +51,11 @@ class Table:
     """Mean difference of PSNR to the reference and its interval, by name of the row."""
 
     def __post_init__(self) -> None:
+        if not self.rows:
+            raise UserError(
+                f"{self.title}: no run yet, so that there is nothing to tabulate; start them with "
+                "`flowdeblur ablate run SWEEP`, or set --runs to where they lie"
+            )
         names = [row.name for row in self.rows]
         if self.reference is not None and self.reference not in names:
             raise UserError(f"--reference {self.reference}: no such row; {', '.join(names)}")

@@ -20,7 +20,7 @@ _EPILOG = """\
 examples:
   flowdeblur ablate run sweeps/table4.yaml                     all rows of Table IV, three seeds
   flowdeblur ablate run sweeps/table4.yaml seed=0 trainer.max_steps=600 --jobs 2
-  flowdeblur ablate run sweeps/table4.yaml --shard 0/4         the first of four machines
+  flowdeblur ablate run sweeps/table4.yaml --shard 1/4         the first of four machines
   flowdeblur ablate run sweeps/table4.yaml --slurm --sbatch time=12:00:00 trainer.max_steps=100000
   flowdeblur ablate status sweeps/table4.yaml
   flowdeblur ablate table sweeps/table4.yaml --out table.html --out table.tex
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--jobs", type=_count, metavar="N", help="runs at a time (default: one, or one a GPU)"
     )
-    run.add_argument("--shard", metavar="I/N", help="only part I of N, from 0 on")
+    run.add_argument("--shard", metavar="I/N", help="only the I-th of N parts, from 1")
     run.add_argument("--dry-run", action="store_true", help="print what would be started")
     run.add_argument("--slurm", action="store_true", help="submit an array of jobs by sbatch")
     run.add_argument(
