@@ -41,8 +41,11 @@ Budget, devices, loggers and callbacks may change when it goes on, and so may wh
 ``MAY_MOVE``.
 """
 
-MAY_MOVE = {"root", "cache", "workers", "device_batch_size", "eval_batch_size"}
-"""Keys that say where data lie and how they are served, at any depth of a section."""
+PLACES = {"root", "cache", "photographs"}
+"""Keys that say where data lie, at any depth of a section."""
+
+MAY_MOVE = PLACES | {"workers", "device_batch_size", "eval_batch_size"}
+"""Those, and keys that say how data are served."""
 
 
 class RunFolder:

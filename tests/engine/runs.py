@@ -40,13 +40,19 @@ class Record(L.Callback):
 
 
 class Signal(L.Callback):
-    """Send this process a signal in a step or, where ``test`` is set, in the test."""
+    """Send this process a signal in a step, in the validation after one, or in the test."""
 
-    def __init__(self, number: int, step: int = -1, test: bool = False) -> None:
-        self.number, self.step, self.test = number, step, test
+    def __init__(
+        self, number: int, step: int = -1, validation: int = -1, test: bool = False
+    ) -> None:
+        self.number, self.step, self.validation, self.test = number, step, validation, test
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         if trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+    def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.validation:
             os.kill(os.getpid(), self.number)
 
     def on_test_batch_start(self, *_: Any) -> None:

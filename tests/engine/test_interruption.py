@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+import torch
 from tests.engine.runs import ROOT, TINY, largest_difference, metrics_of
 
 from flowdeblur.callbacks import Interrupted
@@ -63,6 +64,49 @@ def test_a_signalled_run_saves_and_ends_as_if_nothing_had_happened(
     for section in ("val", "test", "history"):
         assert metrics_of(folder)[section] == metrics_of(straight)[section]
     assert signal.getsignal(number) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("when", [{"step": 5}, {"validation": 6}])
+def test_a_signal_in_the_last_step_is_not_lost(when, run, capsys):
+    _, straight = run(folder="straight")
+    status, folder = run(signal_in(signal.SIGUSR1, **when))
+    assert status == 1
+    assert "stopped by SIGUSR1 after step 6, with a checkpoint" in capsys.readouterr().err
+    assert run()[0] == 0
+    assert largest_difference(folder, straight) == 0
+    assert metrics_of(folder)["history"] == metrics_of(straight)["history"]
+
+
+@pytest.mark.parametrize("start", [3, 5])
+def test_more_memory_may_be_there_when_a_run_goes_on(start, run):
+    """Fewer batches a step than before: the same samples, the same validations."""
+    many, few = "data.device_batch_size=1", "data.device_batch_size=2"
+    _, straight = run(few, folder="straight")
+    status, folder = run(many, signal_in(signal.SIGTERM, step=start - 1))
+    assert (status, metrics_left(folder)) == (1, start)
+    assert run(few)[0] == 0
+    assert largest_difference(folder, straight) < 1e-4
+    steps = [each["step"] for each in metrics_of(folder)["history"]]
+    assert steps == [each["step"] for each in metrics_of(straight)["history"]] == [2, 4, 6]
+
+
+def metrics_left(folder):
+    """The step of the newest checkpoint."""
+    return max(int(each.name[5:13]) for each in (folder / "checkpoints").glob("step_*"))
+
+
+def test_a_moved_run_keeps_its_best_weights_and_few_checkpoints(run, tmp_path):
+    worse = ("optimizer.optimizer.lr=0.01", "optimizer.schedule=null", "optimizer.flow_first=0")
+    _, folder = run(*worse, "trainer.max_steps=4")
+    folder.rename(tmp_path / "moved")
+    _, moved = run(*worse, "trainer.max_steps=6", folder="moved")
+    scores = {each["step"]: each["val/psnr"] for each in metrics_of(moved)["history"]}
+    assert max(scores, key=scores.__getitem__) == 2
+    best = torch.load(moved / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["global_step"] == 2
+    run(*worse, "trainer.max_steps=10", folder="moved")
+    left = {each.name for each in (moved / "checkpoints").iterdir()}
+    assert left == {"best.ckpt", "step_00000008.ckpt", "step_00000010.ckpt"}
 
 
 def test_a_signal_in_the_test_loses_nothing(run, capsys):
@@ -153,7 +197,6 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
 
 
 def test_best_weights_are_those_of_the_best_validation(run):
-    import torch
     from safetensors.torch import load_file
 
     import flowdeblur

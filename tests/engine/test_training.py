@@ -237,7 +237,10 @@ def error_of(capsys) -> str:
         ("optimizer.optimizer.lr=high", "optimizer.optimizer.lr: expected"),
         ("trainer.accelerator=tpux", "trainer: You selected an invalid accelerator name"),
         ("callbacks.newest.mode=maxx", "callbacks.newest"),
-        ("seed=one", "seed: expected int, got 'one'"),
+        ("seed=one", "seed: expected int from 0 to 2**32 - 1, got 'one'"),
+        ("seed=-1", "seed: expected int from 0 to 2**32 - 1, got -1"),
+        ("trainer.limit_val_batches=0", "trainer.limit_val_batches: must be above 0"),
+        ("trainer.limit_test_batches=0", "trainer.limit_test_batches: must be above 0"),
         ("+foo=1", "foo: no such key"),
         ("+data.foo=1", "data.foo: DataModule takes no such argument"),
         ("model.width=5", "model: width must be even"),
@@ -259,6 +262,31 @@ def test_mistakes_get_one_line(override, message, tmp_path, cache, capsys):
     status = main(["train", *tiny, f"hydra.run.dir={tmp_path / 'run'}", *overrides])
     assert status == 2
     assert message in error_of(capsys)
+
+
+@pytest.mark.parametrize("overrides", [["logger=[]"], ["logger.csv=null"], ["~callbacks"]])
+def test_a_run_may_have_no_logger_and_no_callbacks(overrides, run):
+    status, folder = run(*overrides)
+    assert status == 0
+    assert metrics_of(folder)["steps"] == 4
+
+
+def test_a_missing_logger_is_told(run, monkeypatch, capsys):
+    from lightning.fabric.loggers import tensorboard
+
+    monkeypatch.setattr(tensorboard, "_TENSORBOARD_AVAILABLE", False)
+    monkeypatch.setattr(tensorboard, "_TENSORBOARDX_AVAILABLE", False)
+    assert run("logger=tensorboard")[0] == 2
+    assert error_of(capsys).startswith("error: logger.tensorboard")
+
+
+def test_a_device_without_kernels_is_not_chosen(run, monkeypatch):
+    from lightning.pytorch.accelerators import MPSAccelerator
+
+    monkeypatch.setattr(MPSAccelerator, "is_available", staticmethod(lambda: True))
+    status, folder = run("trainer.accelerator=auto", "trainer.max_steps=2")
+    assert status == 0
+    assert "(mps)" not in metrics_of(folder)["device"]
 
 
 def test_a_run_folder_of_another_run_is_refused(run, capsys):

@@ -2,6 +2,7 @@
 
 from flowdeblur.callbacks.agreement import Agreement
 from flowdeblur.callbacks.channels_last import ChannelsLast
+from flowdeblur.callbacks.checkpoints import Checkpoints, CountedAnew
 from flowdeblur.callbacks.clock import Clock
 from flowdeblur.callbacks.history import History
 from flowdeblur.callbacks.interruption import Interrupted, Interruption
@@ -13,7 +14,9 @@ from flowdeblur.callbacks.progress import ProgressBar
 __all__ = [
     "Agreement",
     "ChannelsLast",
+    "Checkpoints",
     "Clock",
+    "CountedAnew",
     "History",
     "Interrupted",
     "Interruption",

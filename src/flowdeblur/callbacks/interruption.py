@@ -68,8 +68,9 @@ class Interruption(L.Callback):
         self._training = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: a signal may have come after the last step that looks for one."""
         self._training = False
+        self._stop_if_asked(trainer, pl_module.device)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning's hook."""
@@ -95,7 +96,10 @@ class Interruption(L.Callback):
         every = trainer.val_check_batch
         if every is not None and (trainer.fit_loop.total_batch_idx + 1) % every == 0:
             return
-        received = self._agree(pl_module.device)
+        self._stop_if_asked(trainer, pl_module.device)
+
+    def _stop_if_asked(self, trainer: L.Trainer, device: torch.device) -> None:
+        received = self._agree(device)
         if received is not None:
             path = self.folder / f"step_{trainer.global_step:08d}-interrupted.ckpt"
             trainer.save_checkpoint(path)

@@ -38,6 +38,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_bytes(Path(path), buffer.getvalue())
         except OSError as error:
             raise Failure(

@@ -59,8 +59,8 @@ def check_root(settings: Mapping[str, Any]) -> None:
     for key in settings:
         if key not in known:
             raise UserError(f"{key}: no such key{nearest(key, known)}")
-    if not _fits(settings["seed"], int):
-        raise UserError(f"seed: expected int, got {settings['seed']!r}")
+    if not _fits(settings["seed"], int) or not 0 <= settings["seed"] < 2**32:
+        raise UserError(f"seed: expected int from 0 to 2**32 - 1, got {settings['seed']!r}")
     if not _fits(settings["max_minutes"], float | None):
         raise UserError(f"max_minutes: expected a number, got {settings['max_minutes']!r}")
 
@@ -102,7 +102,9 @@ def instantiate(node: Any, key: str, **arguments: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(cause, ValueError | TypeError | OSError | MisconfigurationException):
+        if isinstance(
+            cause, ValueError | TypeError | OSError | ImportError | MisconfigurationException
+        ):
             raise UserError(f"{_full_key(error, key)}: {str(cause).splitlines()[0]}") from cause
         raise
 

@@ -17,7 +17,9 @@ from omegaconf import DictConfig
 import flowdeblur
 from flowdeblur import weights
 from flowdeblur.data import DataModule
+from flowdeblur.data.official.pictures import SinglePictures
 from flowdeblur.data.sample import Source
+from flowdeblur.devices import find_device
 from flowdeblur.engine.configuration import check_values, instantiate, plain
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.motion import MotionBins
@@ -56,7 +58,7 @@ class Request:
         warp_error: whether flicker is measured.
         save_frames: whether the restored frames are written.
         device: where to compute; None takes the GPU if there is one.
-        seed: of the data, where they have one.
+        seed: that the data refer to; what is scored does not depend on it.
         run_dir: where the results go.
     """
 
@@ -113,11 +115,13 @@ def evaluate(config: DictConfig) -> str:
     protocols: dict[str, Protocol] = {
         name: instantiate(node, f"protocols.{name}") for name, node in groups["protocols"].items()
     }
-    device = _device(request.device)
+    device = find_device(request.device, "device=")
     restoring = _restoring(request, groups["model"], device)
 
     data: DataModule = instantiate(groups["data"], "data")
     source = every_frame(data.sources[request.split])
+    if request.warp_error and isinstance(source, SinglePictures):
+        raise UserError("warp_error: the data are single pictures, not clips; leave it out")
     samples = source.open(restoring.frame_offsets, restoring.flow_offsets)
     chosen = {name: choose(name, each, samples.keys) for name, each in protocols.items()}
     for method in restoring.methods.values():
@@ -215,16 +219,6 @@ def _network(path: Path, model: Any) -> FlowGuidedDeblurring:
     network: FlowGuidedDeblurring = instantiate(model, "model")
     weights.take(network, weights.read(path)[0], path)
     return network
-
-
-def _device(name: str | None) -> torch.device:
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"device={name}: {reason}; use cpu, or leave it out") from None
-    return device
 
 
 def _motion(evaluation: Evaluation) -> dict[str, Any] | None:

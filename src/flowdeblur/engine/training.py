@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from omegaconf import DictConfig
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -20,12 +21,14 @@ from flowdeblur import weights
 from flowdeblur.callbacks import (
     Agreement,
     Clock,
+    CountedAnew,
     History,
     Interruption,
     Performance,
     ProgressBar,
 )
 from flowdeblur.data import DataModule
+from flowdeblur.devices import automatic_device
 from flowdeblur.engine import cluster
 from flowdeblur.engine.checkpoints import (
     AtomicCheckpointIO,
@@ -37,8 +40,9 @@ from flowdeblur.engine.checkpoints import (
 from flowdeblur.engine.configuration import check_root, instantiate, plain
 from flowdeblur.engine.loggers import connect, finish, interrupt
 from flowdeblur.engine.report import cost, describe_device, summary
+from flowdeblur.errors import UserError
 from flowdeblur.networks import FlowGuidedDeblurring
-from flowdeblur.runs import RunFolder
+from flowdeblur.runs import PLACES, RunFolder
 from flowdeblur.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -91,7 +95,9 @@ def train(config: DictConfig) -> float:
     history, clock = History(), Clock(settings["max_minutes"])
     performance = Performance(data.batch_size)
     interruption = Interruption(folder.checkpoints)
-    trainer = make_trainer(settings, [history, clock, performance, Agreement()], [interruption])
+    trainer = make_trainer(
+        settings, [history, clock, performance, Agreement(), CountedAnew()], [interruption]
+    )
     cluster.share_batches(trainer, data)
     with cluster.orderly(trainer, folder, interruption):
         begin(trainer, folder, settings)
@@ -139,7 +145,7 @@ def _training(settings: Mapping[str, Any], steps: int) -> dict[str, Any]:
     def public(node: Any) -> Any:
         if not isinstance(node, dict):
             return node
-        private = ("root", "cache", "photographs") if "_target_" in node else ()
+        private = PLACES | {"response"} if "_target_" in node else ()
         return {name: public(value) for name, value in node.items() if name not in private}
 
     return {"data": public(settings["data"]["train"]), "steps": steps}
@@ -172,24 +178,37 @@ def make_trainer(
     """
     callbacks = [
         instantiate(node, f"callbacks.{name}")
-        for name, node in settings["callbacks"].items()
+        for name, node in settings.get("callbacks", {}).items()
         if node
     ]
     loggers = [
-        instantiate(node, f"logger.{name}") for name, node in settings["logger"].items() if node
+        instantiate(node, f"logger.{name}")
+        for name, node in settings.get("logger", {}).items()
+        if node
     ]
+    if not loggers:  # Lightning's monitor insists on one
+        callbacks = [each for each in callbacks if not isinstance(each, LearningRateMonitor)]
     if not sys.stdout.isatty():
         settings = {**settings, "trainer": {**settings["trainer"], "enable_progress_bar": False}}
     if settings["trainer"]["enable_progress_bar"]:
         callbacks.append(ProgressBar())
+    described = settings["trainer"]
+    if described.get("accelerator") == "auto":  # Lightning's choice may be one without kernels
+        described = {**described, "accelerator": automatic_device().type}
     trainer: L.Trainer = instantiate(
-        settings["trainer"],
+        described,
         "trainer",
         # ModelCheckpoint comes last in any case, when the history is complete.
         callbacks=[*before, *callbacks, *after],
         logger=loggers,
         plugins=[AtomicCheckpointIO(), *cluster.plugins()],
     )
+    for name in ("limit_val_batches", "limit_test_batches"):
+        if not getattr(trainer, name):
+            raise UserError(
+                f"trainer.{name}: must be above 0; checkpoints follow validations, and a run ends "
+                "with its scores"
+            )
     return trainer
 
 

@@ -69,19 +69,23 @@ class WarpError:
         frames = {name: each.restored.clamp(0, 1) for name, each in predictions.items()}
         frames["sharp"] = sharp.float() / 255
         last, self._last = self._last, _Frames(sample["key"], _picture(sharp), frames)
-        if last is not None and self._next.get(last.key) == sample["key"]:
+        if (
+            last is not None
+            and self._next.get(last.key) == sample["key"]
+            and last.picture.shape == self._last.picture.shape
+        ):
             self._compare(last, self._last)
 
     def summary(self) -> dict[str, Any]:
         """Average over pairs of frames.
 
         Returns:
-            ``pairs`` (how many), ``visible`` (share of the pixels), and the mean squared
-            ``errors`` by method, of values in [0, 1].
+            ``pairs`` (how many), ``visible`` (share of the pixels; None without pairs), and the
+            mean squared ``errors`` by method, of values in [0, 1].
         """
         return {
             "pairs": len(self._visible),
-            "visible": fmean(self._visible),
+            "visible": fmean(self._visible) if self._visible else None,
             "errors": {name: fmean(each) for name, each in self._errors.items()},
         }
 
