@@ -2,8 +2,8 @@
 
 Examples:
     flowdeblur evaluate weights=runs/<id>
-    flowdeblur evaluate weights=runs/<id> data=dvd data.root=/data/DVD protocols=[paper,vrt]
-    flowdeblur evaluate predictions=theirs data=dvd data.root=/data/DVD protocols=[paper,vrt]
+    flowdeblur evaluate weights=runs/<id> data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
+    flowdeblur evaluate predictions=theirs data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
 """
 
 from __future__ import annotations
