@@ -7,10 +7,12 @@ import html.parser
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
+import wandb
 import yaml
 from PIL import Image
 
@@ -19,9 +21,11 @@ from flowdeblur.ablation.page import to_html
 from flowdeblur.ablation.results import collect
 from flowdeblur.ablation.sweep import Point
 from flowdeblur.ablation.table import Table, to_csv, to_latex, to_markdown
+from flowdeblur.cli import main
 from flowdeblur.engine.configuration import config_dir
 from flowdeblur.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 COUNT = 40
 GAINS = {"ours": 2.0, "without_flow": 1.5, "without_rnns": 0.5}
 
@@ -262,3 +266,19 @@ def test_a_damaged_run_is_named(make, tmp_path):
     point = Point("ours", "ours-seed0", {"ablation": "ours"}, ())
     with pytest.raises(UserError, match=r"ours-seed0: its config.yaml or frames.csv"):
         collect([Job(point, tmp_path / "ours-seed0")], config_dir() / "ablation")
+
+
+def test_the_command_makes_a_table_of_wandb(make, tmp_path, monkeypatch):
+    make()
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    wandb.teardown()  # it reads the environment once
+    command = ["ablate", "table", str(ROOT / "sweeps" / "table4.yaml"), "--runs", str(tmp_path)]
+    rows = ["ablation=ours,without_flow,without_rnns", "seed=0,1"]
+    assert main([*command, "--wandb", "flowdeblur", "--format", "csv", *rows]) == 0
+    (path,) = tmp_path.rglob("media/table/*.table.json")
+    content = json.loads(path.read_text())
+    tabled = {row[0]: dict(zip(content["columns"], row, strict=True)) for row in content["data"]}
+    assert tabled.keys() == {"ours", "without_flow", "without_rnns"}
+    mean = np.mean([frame_scores("ours", seed)[1].mean() for seed in (0, 1)])
+    assert tabled["ours"]["psnr"] == pytest.approx(mean)
+    assert tabled["without_flow"]["psnr_same_frame"] is None

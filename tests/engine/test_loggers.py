@@ -13,7 +13,6 @@ from tests.engine.runs import TINY
 from wandb.proto import wandb_internal_pb2
 
 from flowdeblur.cli import main
-from flowdeblur.engine.loggers import log_table
 
 BUDGET = ["trainer.max_steps=2", "trainer.limit_val_batches=1", "trainer.limit_test_batches=1"]
 
@@ -157,14 +156,3 @@ def test_runs_of_a_sweep_are_grouped_and_have_ids_of_their_own(cache, tmp_path):
     assert status == 0
     runs = {(r.run.run_id, r.run.run_group) for r in records(sweep) if r.run.run_id}
     assert runs == {("widths-0", "widths"), ("widths-1", "widths")}
-
-
-def test_a_table(tmp_path):
-    log_table(
-        "flowdeblur",
-        "table-iv",
-        ["row", "psnr"],
-        [["ours", 30.58], ["without RNNs", 28.84]],
-        tmp_path,
-    )
-    assert list(tmp_path.rglob("media/table/*.table.json"))

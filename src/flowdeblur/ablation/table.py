@@ -156,24 +156,34 @@ def to_latex(table: Table) -> str:
 
 def to_csv(table: Table) -> str:
     """The numbers of the table, unrounded; what is unknown is empty."""
-    names = ("psnr", "ssim", "psnr_blurry", "ssim_blurry", "psnr_same_frame", "epe")
+    headings, rows = numbers(table)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["row", "label", "seeds", "paper_psnr", "paper_ssim"]
-        + [f"{name}{end}" for name in names for end in ("", "_std")]
-        + ["psnr_difference", "psnr_difference_low", "psnr_difference_high"]
-        + ["parameters", "gflop", "milliseconds", "training_seconds"]
-    )
-    for row in table.rows:
-        writer.writerow(
-            [row.name, row.label, len(row.results), row.paper.get("psnr"), row.paper.get("ssim")]
-            + [each for name in names for each in (row.mean(name), row.deviation(name))]
-            + list(table.differences.get(row.name, (None, None, None)))
-            + [row.average("parameters"), row.average("cost", "gflop")]
-            + [row.average("cost", "milliseconds"), row.average("seconds")]
-        )
+    writer.writerow(headings)
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def numbers(table: Table) -> tuple[list[str], list[list[str | float | None]]]:
+    """The headings and the rows of numbers, unrounded; None stands for what is unknown."""
+    names = ("psnr", "ssim", "psnr_blurry", "ssim_blurry", "psnr_same_frame", "epe")
+    headings = [
+        *("row", "label", "seeds", "paper_psnr", "paper_ssim"),
+        *(f"{name}{end}" for name in names for end in ("", "_std")),
+        *("psnr_difference", "psnr_difference_low", "psnr_difference_high"),
+        *("parameters", "gflop", "milliseconds", "training_seconds"),
+    ]
+    return headings, [
+        [
+            *(row.name, row.label, len(row.results)),
+            *(row.paper.get("psnr"), row.paper.get("ssim")),
+            *(each for name in names for each in (row.mean(name), row.deviation(name))),
+            *table.differences.get(row.name, (None, None, None)),
+            *(row.average("parameters"), row.average("cost", "gflop")),
+            *(row.average("cost", "milliseconds"), row.average("seconds")),
+        ]
+        for row in table.rows
+    ]
 
 
 def _difference(row: Row, base: Row) -> tuple[float, float, float] | None:

@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write FILE (.md, .tex, .csv, .html) instead of printing; can be repeated",
     )
+    table.add_argument("--wandb", metavar="PROJECT", help="also make it a table in W&B")
     table.add_argument(
         "--reference", metavar="ROW", help="row that others are compared with (default: ours)"
     )
@@ -205,7 +206,7 @@ def _status(sweep: Sweep, jobs: Sequence[Job]) -> int:
 def _table(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namespace) -> int:
     from flowdeblur.ablation.page import to_html
     from flowdeblur.ablation.results import collect
-    from flowdeblur.ablation.table import Table, to_csv, to_latex, to_markdown
+    from flowdeblur.ablation.table import Table, numbers, to_csv, to_latex, to_markdown
     from flowdeblur.engine.configuration import config_dir
     from flowdeblur.files import write_text
 
@@ -221,6 +222,10 @@ def _table(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namespace) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, formats[suffixes[path.suffix]](table))
         print(path)
+    if arguments.wandb:
+        from flowdeblur.engine.loggers import log_table
+
+        log_table(arguments.wandb, sweep.name, *numbers(table), jobs[0].folder.parent)
     return 0
 
 

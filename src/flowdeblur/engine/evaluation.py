@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -40,7 +39,7 @@ from flowdeblur.evaluation.restorers import (
 )
 from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, score
 from flowdeblur.evaluation.temporal import WarpError
-from flowdeblur.files import filling, write_text
+from flowdeblur.files import filling, sha256, write_text
 from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.optical_flow import DenseInverseSearch
 
@@ -205,7 +204,7 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
         methods["same_frame"] = SameFrame(methods["restored"], current)
     facts = {
         "weights": str(path),
-        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "weights_sha256": sha256(path),
         "parameters": sum(each.numel() for each in network.parameters()),
     }
     # Where the network predicts no flow, the data may still know it.

@@ -54,10 +54,7 @@ def connect(loggers: Iterable[Logger]) -> None:
         try:
             _ = logger.experiment
         except wandb.errors.UsageError as error:
-            raise UserError(
-                f"logger=wandb: {str(error).splitlines()[0]}; "
-                "run `wandb login`, or set WANDB_MODE=offline"
-            ) from None
+            raise _not_logged_in("logger=wandb", error) from None
         except wandb.errors.CommError as error:
             log.warning(
                 "W&B cannot be reached (%s): logging offline; later run: wandb sync %s",
@@ -107,10 +104,22 @@ def log_table(
         columns: their headings.
         rows: plain values, one for each column.
         folder: for W&B's own files.
+
+    Raises:
+        UserError: nobody is logged in.
     """
-    run = wandb.init(project=project, name=name, job_type="table", dir=folder)
+    try:
+        run = wandb.init(project=project, name=name, job_type="table", dir=folder)
+    except wandb.errors.UsageError as error:
+        raise _not_logged_in(f"--wandb {project}", error) from None
     run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
     run.finish()
+
+
+def _not_logged_in(option: str, error: Exception) -> UserError:
+    return UserError(
+        f"{option}: {str(error).splitlines()[0]}; run `wandb login`, or set WANDB_MODE=offline"
+    )
 
 
 def _wandb(loggers: Iterable[Logger]) -> list[WandbLogger]:
