@@ -69,6 +69,7 @@ def children(pid):
     return [int(each) for each in listed.stdout.split()]
 
 
+@pytest.mark.slow
 def test_a_sweep_killed_twice_ends_with_the_same_numbers(ablate, tmp_path, cache, capsys):
     rows = ["ablation=ours,without_flow", "seed=0", "trainer.max_steps=16"]
     budget = [*rows, "trainer.val_check_interval=3", "--jobs", "2"]

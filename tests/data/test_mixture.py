@@ -50,10 +50,21 @@ def test_beyond_the_end():
         samples[3]
 
 
-@pytest.mark.parametrize("shares", [{}, {"b": 1.0}, {"a": 0.0}, {"a": 1.0, "b": 1.0}])
+@pytest.mark.parametrize("shares", [{}, {"b": 1.0}, {"a": 0.0}, {"a": -1.0}, {"a": 1.0, "b": 1.0}])
 def test_shares_that_do_not_fit(shares):
     with pytest.raises(UserError, match="shares"):
         Mixture({"a": Numbered("a", 3)}, shares)
+
+
+def test_a_source_without_a_share_is_left_out():
+    sources = {"a": Numbered("a", 3), "b": None}  # not even opened
+    assert Mixture(sources, {"a": 0.5, "b": 0}).open((0,), ()).keys == ["a/0", "a/1", "a/2"]
+
+
+def test_an_epoch_without_end_is_refused():
+    sources = {"a": Numbered("a", 3), "rare": Numbered("rare", 3)}
+    with pytest.raises(UserError, match=r"shares\.rare=1e-09: an epoch .* 3,000,000,00\d; give"):
+        Mixture(sources, {"a": 1.0, "rare": 1e-9}).open((0,), ())
 
 
 def test_credit_is_given_to_sources_alone():

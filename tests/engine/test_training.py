@@ -156,7 +156,13 @@ def test_a_finished_run_stays_as_it_is(run):
     assert metrics_of(folder)["steps"] == 4
 
 
-@pytest.mark.parametrize("extra", [(), ("callbacks=ema", "trainer.accumulate_grad_batches=2")])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        pytest.param((), marks=pytest.mark.slow),
+        ("callbacks=ema", "trainer.accumulate_grad_batches=2"),
+    ],
+)
 def test_a_killed_run_ends_as_if_nothing_had_happened(extra, run, tmp_path, cache):
     budget = ["trainer.max_steps=60", "trainer.val_check_interval=10", *extra]
     _, straight = run(*budget, folder="straight")

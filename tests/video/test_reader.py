@@ -249,9 +249,10 @@ def test_no_decoded_frame_is_held(tmp_path):
     gc.collect()
     gc.disable()
     try:
-        for _ in VideoReader(path):
-            held = sum(type(each) is av.VideoFrame for each in gc.get_objects())
-            assert held <= 5
+        for place, _ in enumerate(VideoReader(path)):
+            if place % 15 == 14:  # to look takes its time
+                held = sum(type(each) is av.VideoFrame for each in gc.get_objects())
+                assert held <= 5
     finally:
         gc.enable()
 

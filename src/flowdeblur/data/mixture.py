@@ -11,6 +11,9 @@ from itertools import accumulate
 from flowdeblur.data.sample import Sample, SampleSequence, Source
 from flowdeblur.errors import UserError
 
+_LONGEST = 10**8
+"""Samples of an epoch: they are numbered, and shuffled in memory."""
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -21,12 +24,13 @@ class Mixture:
 
     Attributes:
         sources: by a name of one's choice.
-        shares: of the samples, by the same names; they need not add up to 1.
+        shares: of the samples, by the same names; they need not add up to 1, and 0 leaves a source
+            out.
         credits: authors and licences, by the same names. Nothing is done with them but that they
             stand in the configuration, and so in the weights of a run.
 
     Raises:
-        UserError: the names differ, or a share is not above 0.
+        UserError: the names differ, a share is below 0, or all are 0.
     """
 
     sources: dict[str, Source]
@@ -42,15 +46,26 @@ class Mixture:
         for name in self.credits.keys() - self.sources.keys():
             raise UserError(f"mixture: credits.{name}: there is no source of this name")
         for name, share in self.shares.items():
-            if not share > 0:
-                raise UserError(f"mixture: shares.{name}={share} must be above 0; or remove it")
+            if not share >= 0:
+                raise UserError(f"mixture: shares.{name}={share} must be 0 (left out) or above")
+        if not any(self.shares.values()):
+            raise UserError("mixture: shares: one of them must be above 0")
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> MixedSequence:
-        """Open all sources; see :class:`~flowdeblur.data.sample.Source`."""
+        """Open the sources that have a share; see :class:`~flowdeblur.data.sample.Source`."""
         opened = {
-            name: source.open(frame_offsets, flow_offsets) for name, source in self.sources.items()
+            name: self.sources[name].open(frame_offsets, flow_offsets)
+            for name, share in self.shares.items()
+            if share
         }
-        return MixedSequence([(opened[name], share) for name, share in self.shares.items()])
+        mixed = MixedSequence([(samples, self.shares[name]) for name, samples in opened.items()])
+        if len(mixed) > _LONGEST:
+            rarest = min(opened, key=lambda name: self.shares[name] / len(opened[name]))
+            raise UserError(
+                f"mixture: shares.{rarest}={self.shares[rarest]:g}: an epoch that shows all of its "
+                f"samples has {len(mixed):,}; give it a larger share, or 0"
+            )
+        return mixed
 
 
 class MixedSequence:
