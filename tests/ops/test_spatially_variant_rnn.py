@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import doctest
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import hypothesis.strategies as st
@@ -185,6 +187,7 @@ def test_every_byte_read_was_written_and_inputs_stay(monkeypatch, tanh, dtype):
 
     for owner, name in [(torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")]:
         monkeypatch.setattr(owner, name, poisoned(getattr(owner, name)))
+    monkeypatch.setattr(_cpu, "_MOST_KEPT", 0)  # buffers of earlier calls hold their values
     f, w = features.requires_grad_(), weights.requires_grad_()
     states = spatially_variant_rnn(f, w, tanh=tanh)
     grads = torch.autograd.grad(states, (f, w), grad)
@@ -192,6 +195,26 @@ def test_every_byte_read_was_written_and_inputs_stay(monkeypatch, tanh, dtype):
         assert error(actual, truth) <= TOLERANCE[dtype]
     for actual, original in zip((features, weights, grad), before, strict=True):
         assert torch.equal(actual, original)
+
+
+def test_buffers_of_one_call_serve_the_next_whatever_its_kind():
+    """Larger and smaller ones, other types, in and out of inference mode, in several threads."""
+
+    def call(shape, dtype, inference):
+        features, weights, grad = make_inputs(*shape, dtype=dtype)
+        expected = oracle(features, weights, grad, tanh=True)
+        with torch.inference_mode(inference):
+            states = spatially_variant_rnn(features, weights, tanh=True)
+        return error(states, expected[0]) <= TOLERANCE[dtype]
+
+    kinds = itertools.product(
+        [(1, 2, 9, 70), (2, 3, 37, 35), (1, 1, 5, 4)],
+        [torch.float32, torch.bfloat16],
+        [True, False],
+    )
+    with ThreadPoolExecutor(3) as threads:
+        assert all(threads.map(lambda kind: call(*kind), kinds))
+    assert_matches_oracle(spatially_variant_rnn, *make_inputs(2, 3, 37, 35), tanh=False)
 
 
 def test_repeated_calls_give_the_same_bits():

@@ -14,6 +14,7 @@ the timings of this design and of those that lost.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -21,9 +22,10 @@ from torch import Tensor
 
 from flowdeblur.ops._reference import state_dtype
 
-# Elements of a buffer, 24 MiB in float32: from 32 MiB on, glibc asks the operating system for fresh
-# pages at each allocation.
+# Elements of a buffer, 24 MiB in float32: larger ones are no faster.
 _BUFFER_ELEMENTS = 6 * 2**20
+# Bytes; four buffers, padded. Single planes may be larger than a buffer should be.
+_MOST_KEPT = 112 * 2**20
 # Rows are padded by a cache line: at a distance of 4096 bytes and the like they would share a set
 # of the cache, and a transposing copy out took 8.6 ms instead of 2.9 ms.
 _PADDING = 16
@@ -109,7 +111,7 @@ def _parts(
     b_step = min(batch, max(1, planes // channels))
     padded = max(height * (width + _PADDING), (height + _PADDING) * width)
     dtype = state_dtype(features[0].dtype)
-    spaces = [features[0].new_empty(b_step * c_step * padded, dtype=dtype) for _ in range(buffers)]
+    spaces = _WORKSPACE.take(buffers, b_step * c_step * padded, dtype)
     directions = [x.view(batch, 2, 2, channels, height, width) for x in maps]
     for b in range(0, batch, b_step):
         for c in range(0, channels, c_step):
@@ -128,6 +130,30 @@ def _touch(fresh: Tensor) -> None:
     are written by one thread, which would wait for half of the pages alone.
     """
     fresh.as_strided([math.ceil(fresh.numel() / 256)], [256]).zero_()
+
+
+class _Workspace(threading.local):
+    """Memory for buffers, which each thread keeps from one call to the next.
+
+    Freed, it would go back to the operating system (the backward's four buffers are more than glibc
+    keeps), and the next call would wait for fresh pages.
+    """
+
+    def __init__(self) -> None:
+        self._kept = torch.empty(0, dtype=torch.uint8)
+
+    def take(self, count: int, elements: int, dtype: torch.dtype) -> Tensor:
+        """Return ``count`` rows of ``elements``, with anything in them."""
+        size = count * elements * dtype.itemsize
+        if size > _MOST_KEPT:
+            return torch.empty(count, elements, dtype=dtype)
+        if self._kept.numel() < size:
+            with torch.inference_mode(False):  # later calls may be outside of it
+                self._kept = torch.empty(size, dtype=torch.uint8)
+        return self._kept[:size].view(dtype).view(count, elements)
+
+
+_WORKSPACE = _Workspace()
 
 
 def _lie_down(lines: Tensor) -> bool:
