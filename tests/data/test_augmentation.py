@@ -201,6 +201,27 @@ def test_shrinking_draws_scales_from_its_range():
     assert 0.4 < np.median(scales) < 0.6  # log-uniform: half of them shrink to less than a half
 
 
+def test_pictures_of_unlike_sizes_are_shrunk_to_alike_ones():
+    crop = ShrunkCrop((16, 16), lines=(24, 48))
+    for height, low, high in [(192, 24, 48), (40, 24, 40), (20, 20, 20)]:
+        sample = Sample(
+            frames=torch.zeros(1, 3, height, 256, dtype=torch.uint8),
+            sharp=torch.zeros(3, height, 256, dtype=torch.uint8),
+            flow=torch.full((2, height, 256), float(height)),  # as long as the picture is high
+            visible=torch.ones(1, height, 256, dtype=torch.bool),
+            key="clip/0",
+        )
+        lines = [crop(sample, np.random.default_rng(seed))["flow"][1, 0, 0] for seed in range(100)]
+        assert min(lines) == pytest.approx(low, rel=0.1)
+        assert max(lines) == pytest.approx(high, rel=0.1)
+
+
+@pytest.mark.parametrize("lines", [(0, 180), (360, 180)])
+def test_lines_that_are_no_range_are_refused(lines):
+    with pytest.raises(UserError, match=r"data.crop.lines=.* must ascend, above 0"):
+        ShrunkCrop((8, 8), lines=lines)
+
+
 @pytest.mark.parametrize("scale", [(0.0, 1.0), (0.5, 0.25), (0.5, 2.0)])
 def test_scales_that_do_not_shrink_are_refused(scale):
     with pytest.raises(UserError, match=r"data.crop.scale=.* must ascend, above 0 and at most 1"):

@@ -53,22 +53,33 @@ class ShrunkCrop:
         size: (H, W) of the result.
         scale: range of the factor, at most 1, drawn log-uniformly; of a small picture the smallest
             factor at which the window fits.
+        lines: range of the height that the whole picture is shrunk to, in pixels, instead of
+            ``scale``: where sources differ in size, it is the height that their blur goes with. A
+            picture of fewer lines keeps its own.
 
     Raises:
-        UserError: ``scale`` is no such range.
+        UserError: ``scale`` or ``lines`` is no such range.
     """
 
-    def __init__(self, size: Sequence[int], scale: tuple[float, float] = (0.25, 1.0)) -> None:
+    def __init__(
+        self,
+        size: Sequence[int],
+        scale: tuple[float, float] = (0.25, 1.0),
+        lines: tuple[int, int] | None = None,
+    ) -> None:
         self.height, self.width = size
-        self.scale = scale
+        self.scale, self.lines = scale, lines
         if not 0 < scale[0] <= scale[1] <= 1:
             raise UserError(f"data.crop.scale={list(scale)} must ascend, above 0 and at most 1")
+        if lines and not 0 < lines[0] <= lines[1]:
+            raise UserError(f"data.crop.lines={list(lines)} must ascend, above 0")
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Cut a larger window out of ``sample``, and shrink it."""
         _demand(sample, self.height, self.width)
         rows, columns = sample["sharp"].shape[-2:]
-        drawn = float(np.exp(rng.uniform(*np.log(self.scale))))
+        low, high = (min(n / rows, 1) for n in self.lines) if self.lines else self.scale
+        drawn = float(np.exp(rng.uniform(*np.log((low, high)))))
         scale = max(drawn, self.height / rows, self.width / columns)
         window = (round(self.height / scale), round(self.width / scale))
         result = _map(Crop(window)(sample, rng), self._shrink)
