@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -31,6 +32,10 @@ if what == "fail" or (what == "fail_once" and starts == 1):
     sys.exit(1)
 if what == "stop_once" and starts == 1:
     sys.exit(0)
+if what == "preempted_once" and starts == 1:
+    sys.exit(128 + signal.SIGTERM)
+if what == "ended_once" and starts == 1:
+    os.kill(os.getpid(), signal.SIGTERM)
 time.sleep(0.3)
 scores = {"psnr": 30.0 + starts}
 (folder / "metrics.json").write_text(json.dumps({"steps": 4, "seconds": 3, "test": scores}))

@@ -188,7 +188,9 @@ def test_dry_run_prints_what_would_be_started(ablate, tmp_path, capsys):
         (["--jbos", "2"], "error: --jbos: no such option"),
         (["seed"], "error: seed: no such option; overrides are written KEY=VALUE"),
         (["--shard", "9/3"], "error: --shard 9/3: write I/N"),
-        (["--slurm", "--shard", "1/3"], "error: --shard: the array of --slurm"),
+        (["--slurm", "--shard", "1/3"], "error: --shard: an array of --slurm has one task for"),
+        (["--slurm", "--jobs", "2"], "error: --jobs: an array of --slurm has one task for"),
+        (["--slurm", "--launcher", "srun"], "error: --launcher: an array of --slurm has one"),
         (["max_minutes=soon"], "error: max_minutes: expected a number, got 'soon'"),
     ],
 )

@@ -68,10 +68,11 @@ def test_launchers_that_cannot_start_anything(make, tmp_path):
 
 
 def test_the_same_command_goes_on_where_something_is_missing(make):
-    jobs = make("succeed", "fail_once", "stop_once")
-    assert list(start(jobs).values()) == [State.DONE, State.FAILED, State.STOPPED]
-    assert list(start(jobs).values()) == [State.DONE] * 3
-    assert [len([e for e in events(job) if "pid" in e]) for job in jobs] == [1, 2, 2]
+    jobs = make("succeed", "fail_once", "stop_once", "preempted_once", "ended_once")
+    assert list(start(jobs).values()) == [State.DONE, State.FAILED, *[State.STOPPED] * 3]
+    assert [job.state() for job in jobs[1:]] == [State.FAILED, *[State.STOPPED] * 3]
+    assert list(start(jobs).values()) == [State.DONE] * 5
+    assert [len([e for e in events(job) if "pid" in e]) for job in jobs] == [1, 2, 2, 2, 2]
 
 
 def test_so_many_at_a_time_and_no_more(make):

@@ -52,7 +52,7 @@ def test_a_signalled_run_saves_and_ends_as_if_nothing_had_happened(
     extra = ["callbacks=ema", "data.device_batch_size=2"]
     _, straight = run(*extra, folder="straight")
     status, folder = run(*extra, signal_in(number, step=step))
-    assert status == 1
+    assert status == 128 + number
     assert (
         f"stopped by {number.name} after step {saved}, with a checkpoint" in capsys.readouterr().err
     )
@@ -70,7 +70,7 @@ def test_a_signalled_run_saves_and_ends_as_if_nothing_had_happened(
 def test_a_signal_in_the_last_step_is_not_lost(when, run, capsys):
     _, straight = run(folder="straight")
     status, folder = run(signal_in(signal.SIGUSR1, **when))
-    assert status == 1
+    assert status == 128 + signal.SIGUSR1
     assert "stopped by SIGUSR1 after step 6, with a checkpoint" in capsys.readouterr().err
     assert run()[0] == 0
     assert largest_difference(folder, straight) == 0
@@ -82,7 +82,7 @@ def test_more_memory_may_be_there_when_a_run_goes_on(run):
     many, few = "data.device_batch_size=1", "data.device_batch_size=2"
     _, straight = run(few, folder="straight")
     status, folder = run(many, signal_in(signal.SIGTERM, step=2))
-    assert (status, metrics_left(folder)) == (1, 3)
+    assert (status, metrics_left(folder)) == (128 + signal.SIGTERM, 3)
     assert run(few)[0] == 0
     assert largest_difference(folder, straight) < 1e-4
     steps = [each["step"] for each in metrics_of(folder)["history"]]
@@ -110,7 +110,7 @@ def test_a_moved_run_keeps_its_best_weights_and_few_checkpoints(run, tmp_path):
 
 def test_a_signal_in_the_test_loses_nothing(run, capsys):
     status, folder = run(signal_in(signal.SIGTERM, test=True))
-    assert status == 1
+    assert status == 128 + signal.SIGTERM
     assert "stopped by SIGTERM outside of training" in capsys.readouterr().err
     status, _ = run()
     assert status == 0
@@ -153,7 +153,7 @@ def test_slurm_is_asked_to_requeue(number, array, asked, slurm, monkeypatch, run
     for name, value in array.items():
         monkeypatch.setenv(name, value)
     status, folder = run(signal_in(number, step=0))
-    assert status == 1
+    assert status == 128 + number
     assert slurm() == asked
     assert list((folder / "checkpoints").glob("step_*-interrupted.ckpt"))
 

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from flowdeblur.errors import UserError
 
 _PROGRESS = re.compile(r"step (\d+)/\d+ .*?([\d.]+) steps/s")
 _EXIT = "exit status "
+_ASKED_TO_END = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+# Of a process that a signal ended, by itself and as a shell or a launcher tells it.
+_IN_GOOD_ORDER = {0, *(-number for number in _ASKED_TO_END), *(128 + n for n in _ASKED_TO_END)}
 
 
 class State(StrEnum):
@@ -96,7 +100,7 @@ class Job:
         status = exit_status(self.console)
         if status is None:
             return State.STOPPED if any(self.folder.glob("checkpoints/*")) else State.WAITING
-        return State.FAILED if status else State.STOPPED
+        return unfinished(status)
 
     def claim(self) -> int | None:
         """Claim the folder for one process and those that inherit the claim from it.
@@ -153,6 +157,11 @@ def write_exit(job: Job, status: int) -> None:
     """Note at the end of the console's file how a run has ended."""
     with job.console.open("a") as file:
         file.write(f"{_EXIT}{status}\n")
+
+
+def unfinished(status: int) -> State:
+    """What has become of a run that ended with this status before its budget."""
+    return State.STOPPED if status in _IN_GOOD_ORDER else State.FAILED
 
 
 def exit_status(console: Path) -> int | None:

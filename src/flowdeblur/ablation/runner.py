@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from flowdeblur.ablation.jobs import Job, State, write_exit
+from flowdeblur.ablation.jobs import Job, State, unfinished, write_exit
 from flowdeblur.ablation.view import View
 from flowdeblur.errors import UserError
 
@@ -161,7 +161,7 @@ def _ended(each: _Running) -> State:
     write_exit(each.job, each.process.returncode)
     if each.job.done():
         return State.DONE
-    return State.FAILED if each.process.returncode else State.STOPPED
+    return unfinished(each.process.returncode)
 
 
 def _end(running: Sequence[_Running]) -> None:

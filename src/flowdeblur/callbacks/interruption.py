@@ -34,6 +34,8 @@ class Interrupted(Failure):
     def __init__(self, message: str, received: signal.Signals | None = None) -> None:
         super().__init__(message)
         self.received = received
+        if received is not None:
+            self.status = 128 + received  # as shells tell of a process that a signal has ended
 
 
 class Interruption(L.Callback):

@@ -59,7 +59,7 @@ def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int
         return command(argv)
     except (UserError, Failure) as error:
         print(f"error: {_line(error)}", file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 1
+        return error.status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

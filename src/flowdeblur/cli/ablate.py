@@ -180,8 +180,16 @@ def _submit(
 ) -> int:
     from flowdeblur.ablation import slurm
 
-    if arguments.shard:
-        raise UserError("--shard: the array of --slurm is made of shards already; leave it out")
+    for name, given in (
+        ("--shard", arguments.shard),
+        ("--jobs", arguments.jobs),
+        ("--launcher", arguments.launcher),
+    ):
+        if given:
+            raise UserError(
+                f"{name}: an array of --slurm has one task for each run; leave it out, or add "
+                "to the script that --dry-run prints"
+            )
     command = ["run", str(arguments.sweep), "--runs", str(runs), *overrides]
     script = slurm.script(sweep.name, runs / "slurm", jobs, command, arguments.sbatch)
     if arguments.dry_run:
