@@ -257,7 +257,7 @@ def error_of(capsys) -> str:
             "data.batch_size=3 cannot be shared",
         ),
         ("task=flow model=without_rnns", "task=flow: this model predicts no flow"),
-        ("init.network=nowhere.safetensors", "nowhere.safetensors: no such weights file"),
+        ("init.network=nowhere.safetensors", "init.network: nowhere.safetensors: no such"),
         ("data=dvd data.root=/nowhere", "data.root=/nowhere: no such folder"),
         ("data=dvd", "data.root"),
     ],

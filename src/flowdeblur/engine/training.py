@@ -160,12 +160,14 @@ def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
     init = settings["init"]
     generator = torch.Generator().manual_seed(settings["seed"])
     instantiate(init["scheme"], "init.scheme")(network, generator)
-    if init["network"] is not None:
-        path = weights.locate(init["network"])
-        weights.take(network, weights.read(path)[0], path)
-    if init["flow"] is not None and network.flow_subnet is not None:
-        path = weights.locate(init["flow"])
-        weights.take(network.flow_subnet, weights.read(path)[0], path, prefix="flow_subnet.")
+    parts = {"network": (network, ""), "flow": (network.flow_subnet, "flow_subnet.")}
+    for key, (part, prefix) in parts.items():
+        if init[key] is not None and part is not None:
+            try:
+                path = weights.locate(init[key])
+                weights.take(part, weights.read(path)[0], path, prefix=prefix)
+            except UserError as error:
+                raise UserError(f"init.{key}: {error}") from None
     return network
 
 
