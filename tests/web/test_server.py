@@ -139,7 +139,7 @@ def mistakes(tmp_path):
         "one picture": ([("a.png", one)], "drop one video, or two pictures taken one right"),
         "two clips": ([("a.mp4", b"0"), ("b.mp4", b"0")], "drop one video, or two pictures"),
         "three": ([("a.png", one)] * 3, "drop one video, or two pictures"),
-        "large": ([("a.mp4", bytes(2**20 + 1))], "more than 1 MB; cut the clip shorter"),
+        "large": ([("a.mp4", bytes(2**25))], "more than 1 MB; cut the clip shorter"),
         "long": ([("a.mp4", clip_bytes(tmp_path, 9))], "a.mp4: more than 8 frames; cut it shorter"),
         "wide": (
             [("a.mp4", clip_bytes(tmp_path, 2, size=(64, 80)))],
@@ -158,6 +158,11 @@ def test_mistakes_are_told_in_one_line_without_paths(demo, tmp_path, name):
     assert line in state["message"]
     assert "\n" not in state["message"]
     assert str(tmp_path) not in state["message"]
+
+
+def test_who_sends_a_file_to_a_job_that_is_gone_hears_it(demo):
+    answer = demo().json("PUT", "/jobs/gone/a.mp4", bytes(2**25))
+    assert answer == (404, {"message": "not here, or no longer"})
 
 
 def test_a_defect_is_told_without_what_it_was(demo, tmp_path, caplog):

@@ -132,19 +132,17 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_from_here():
             return
         job, name = self._job()
-        length = self.headers.get("Content-Length", "")
-        if job is None or name is None or not length.isdecimal():
-            self._refuse(HTTPStatus.NOT_FOUND, "not here, or no longer")
-            return
+        announced = self.headers.get("Content-Length", "")
+        length = int(announced) if announced.isdecimal() else 0
         try:
-            path = self._jobs.receive(job, unquote(name), int(length))
-            self._take(path, int(length))
+            if job is None or name is None or not announced.isdecimal():
+                raise FileNotFoundError
+            self._take(self._jobs.receive(job, unquote(name), length), length)
             self._answer({})
-        except FileNotFoundError:  # removed in the meantime
-            self._refuse(HTTPStatus.NOT_FOUND, "not here, or no longer")
+        except FileNotFoundError:  # or removed in the meantime
+            self._refuse_upload(HTTPStatus.NOT_FOUND, "not here, or no longer", length)
         except UserError as error:
-            self.close_connection = True  # what is still to come stays unread
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+            self._refuse_upload(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), length)
 
     def do_DELETE(self) -> None:
         if not self._is_from_here():
@@ -179,18 +177,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _take(self, path: Path, length: int) -> None:
         with path.open("wb") as file:
-            while length > 0:
-                piece = self.rfile.read(min(length, 2**20))
-                if not piece:
-                    raise UserError("the upload broke off; try again")
+            for piece in self._pieces(length):
                 file.write(piece)
-                length -= len(piece)
+            if file.tell() < length:
+                raise UserError("the upload broke off; try again")
+
+    def _pieces(self, length: int) -> Iterator[bytes]:
+        """What the client sends, up to ``length`` bytes; less where it stops before."""
+        while length > 0 and (piece := self.rfile.read(min(length, 2**20))):
+            length -= len(piece)
+            yield piece
 
     def _answer(self, content: dict[str, str | None]) -> None:
         self._send(json.dumps(content).encode(), ".json")
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         self._send(json.dumps({"message": message}).encode(), ".json", status=status)
+
+    def _refuse_upload(self, status: HTTPStatus, message: str, length: int) -> None:
+        """Refuse, and read what still comes: closed before that, the client may see no answer."""
+        self.close_connection = True
+        self._refuse(status, message)
+        with suppress(ConnectionError):
+            for _ in self._pieces(length):
+                pass
 
     def _send_file(self, path: Path, policy: str) -> None:
         try:
