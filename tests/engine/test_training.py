@@ -164,7 +164,7 @@ def test_a_finished_run_stays_as_it_is(run):
     ],
 )
 def test_a_killed_run_ends_as_if_nothing_had_happened(extra, run, tmp_path, cache):
-    budget = ["trainer.max_steps=60", "trainer.val_check_interval=10", *extra]
+    budget = ["trainer.max_steps=40", "trainer.val_check_interval=10", *extra]
     _, straight = run(*budget, folder="straight")
     killed = tmp_path / "killed"
     command = [*TINY, cache, f"hydra.run.dir={killed}", *budget]

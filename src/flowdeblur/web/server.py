@@ -23,6 +23,8 @@ from flowdeblur.errors import UserError
 from flowdeblur.web.jobs import Job, Jobs, Limits
 
 HOST = "127.0.0.1"
+# How long Ctrl-C waits, at most, for the thread that serves.
+_POLL_SECONDS = 0.05
 
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
@@ -62,7 +64,7 @@ def serving(
             raise UserError(
                 f"--port {port}: cannot be used; name another, or 0 for any that is free"
             ) from None
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
         thread.start()
         try:
             yield f"http://{HOST}:{server.server_port}/"
