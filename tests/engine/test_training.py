@@ -156,6 +156,20 @@ def test_a_finished_run_stays_as_it_is(run):
     assert metrics_of(folder)["steps"] == 4
 
 
+def test_a_run_killed_after_its_last_step_tests_and_keeps_averaged_weights(run):
+    budget = ["trainer.max_steps=4", "trainer.val_check_interval=2", "callbacks=ema"]
+    _, folder = run(*budget)
+    before, scores = load_file(folder / "weights.safetensors"), metrics_of(folder)
+    for name in ("weights.safetensors", "metrics.json"):  # what it writes after its test
+        (folder / name).unlink()
+    status, folder = run(*budget)
+    assert status == 0
+    after = load_file(folder / "weights.safetensors")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    for key in ("val", "test", "history"):
+        assert metrics_of(folder)[key] == scores[key]
+
+
 @pytest.mark.parametrize(
     "extra",
     [

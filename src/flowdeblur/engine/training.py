@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.callbacks import LearningRateMonitor, WeightAveraging
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from omegaconf import DictConfig
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -236,6 +236,10 @@ def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> 
         folder.forget_interruptions(checkpoint)
     with logging_redirect_tqdm(tqdm_class=Tqdm):  # messages appear above the bar
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, WeightAveraging):
+            # Lightning does this at the last step, but not where the checkpoint is of that step.
+            callback.on_train_end(trainer, task)
 
 
 def save_best(
