@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.composition import compose_config, plain
 from tests.disk import room_for
-from tests.test_weights import Bomb
+from tests.weights.test_file import Bomb
 
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
 from flowdeblur.errors import Failure, UserError

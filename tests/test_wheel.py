@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowdeblur.pictures import list_pictures, read_picture, write_picture
+from flowdeblur.video.images import list_pictures, read_picture, write_picture
 
 ROOT = Path(__file__).parents[1]
 

@@ -80,7 +80,7 @@ def write_run(folder, row, seed, steps=600):
         "cost": {"size": [160, 160], "gflop": 5.25, "milliseconds": 30.5, "device": "a CPU"},
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    source = {"_target_": "flowdeblur.data.Scenes", "size": [160, 160], "split": "test"}
+    source = {"_target_": "flowdeblur.scenes.Scenes", "size": [160, 160], "split": "test"}
     data = {"batch_size": 4, "patch": [128, 128], "test": source}
     (folder / "config.yaml").write_text(yaml.safe_dump({"data": data}))
     picture = np.full((120, 160, 3), 100, np.uint8)

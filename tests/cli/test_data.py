@@ -3,11 +3,11 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from tests.data.fakes import SIZE, pan, write_clip
+from tests.datasets.fakes import SIZE, pan, write_clip
 
 from flowdeblur.cli import main
-from flowdeblur.data import GoPro
-from flowdeblur.data.published import Published
+from flowdeblur.datasets import GoPro
+from flowdeblur.datasets.published import Published
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from flowdeblur.networks import (
     FlowSubnet,
     SpatiallyVariantRNN,
 )
-from flowdeblur.pictures import write_picture
+from flowdeblur.video.images import write_picture
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.composition import compose_config, make_model
 from flowdeblur import weights
 from flowdeblur.cli import main
 from flowdeblur.engine.configuration import plain
-from flowdeblur.pictures import read_picture, write_picture
+from flowdeblur.video.images import read_picture, write_picture
 
 CLIPS = {"a": (4, (48, 72)), "b": (3, (64, 40))}
 

@@ -10,8 +10,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from flowdeblur.data.augmentation import ColourPermutation, Crop, Dihedral, ShrunkCrop, TurnedCrop
-from flowdeblur.data.sample import Sample
 from flowdeblur.errors import UserError
+from flowdeblur.types import Sample
 
 SIZE = (96, 120)
 

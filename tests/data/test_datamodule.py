@@ -8,7 +8,7 @@ import torch
 from flowdeblur.data import Crop, DataModule
 from flowdeblur.data.datamodule import collate, collate_mixed
 from flowdeblur.errors import UserError
-from flowdeblur.objectives import EndPointError
+from flowdeblur.training.objectives import EndPointError
 
 
 class Squares:

@@ -16,7 +16,7 @@ from tests.engine.runs import TINY, finish, largest_difference, metrics_of, star
 from flowdeblur.cli import main
 from flowdeblur.engine.resolvers import run_id
 from flowdeblur.errors import UserError
-from flowdeblur.tasks.processes import FrameMeans
+from flowdeblur.training.processes import FrameMeans
 
 # Flow comes first for two steps: parameters without gradients, and then with them. Adam with its
 # own epsilon of 1e-8 would divide rounding errors by each other where a gradient is next to 0.

@@ -14,11 +14,11 @@ import pytest
 import torch
 from tests.engine.runs import ROOT, TINY, largest_difference, metrics_of
 
-from flowdeblur.callbacks import Interrupted
 from flowdeblur.cli import main
 from flowdeblur.engine import cluster
 from flowdeblur.errors import UserError
 from flowdeblur.runs import RunFolder
+from flowdeblur.training.callbacks import Interrupted
 
 BUDGET = ["trainer.max_steps=6", "trainer.val_check_interval=2", "trainer.limit_test_batches=1"]
 
@@ -229,9 +229,9 @@ def test_data_may_move_between_starts(tmp_path):
 def test_processes_that_begin_at_different_steps_are_stopped(monkeypatch):
     from types import SimpleNamespace
 
-    from flowdeblur.callbacks import Agreement
     from flowdeblur.errors import Failure
-    from flowdeblur.tasks import processes
+    from flowdeblur.training import processes
+    from flowdeblur.training.callbacks import Agreement
 
     others = iter([150, -100])  # the largest step of all, and minus the smallest
     monkeypatch.setattr(processes, "largest", lambda number, device: next(others))

@@ -9,8 +9,8 @@ from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from flowdeblur.evaluation import OnLuma, ScaleAndShift, rounded, truncated, unquantized
+from flowdeblur.evaluation.metrics import psnr, ssim
 from flowdeblur.evaluation.pixels import luma
-from flowdeblur.metrics import psnr, ssim
 
 
 def frame(rows=slice(40, 140), columns=slice(100, 220)):

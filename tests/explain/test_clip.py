@@ -14,8 +14,8 @@ from tests.video.clips import make_clip, picture
 from flowdeblur import cli, weights
 from flowdeblur.errors import UserError
 from flowdeblur.explain.clip import check_choice, explain_clip, explanations_of
-from flowdeblur.networks import Restoration
-from flowdeblur.pictures import read_picture, write_picture
+from flowdeblur.types import Restoration
+from flowdeblur.video.images import read_picture, write_picture
 from flowdeblur.video.reader import PictureReader, VideoReader
 
 CPU = torch.device("cpu")

@@ -7,10 +7,10 @@ from skimage.metrics import peak_signal_noise_ratio
 from tests.composition import make_model
 from torch import nn
 
-from flowdeblur.data import Scenes
+from flowdeblur.blur.kernels import Trail, reblur
 from flowdeblur.explain.explanation import consistency, explain_frame
-from flowdeblur.networks import Restoration
-from flowdeblur.viz.kernels import Trail, reblur
+from flowdeblur.scenes import Scenes
+from flowdeblur.types import Restoration
 
 
 class Oracle(nn.Module):

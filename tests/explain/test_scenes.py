@@ -5,10 +5,10 @@ import re
 import pytest
 import torch
 
-from flowdeblur.data import Scenes
 from flowdeblur.errors import UserError
 from flowdeblur.explain.scenes import measure, to_markdown
-from flowdeblur.networks import Restoration
+from flowdeblur.scenes import Scenes
+from flowdeblur.types import Restoration
 
 
 class Told(torch.nn.Module):

@@ -4,8 +4,9 @@ import pytest
 import torch
 from tests.composition import MODELS, make_model
 
-from flowdeblur.networks import FlowGuidedDeblurring, Restoration
+from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.networks.flow_guided import at_full_size
+from flowdeblur.types import Restoration
 
 PARAMETERS = {
     "proposed": 8_281_696,

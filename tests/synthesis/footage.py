@@ -9,7 +9,7 @@ import av
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from flowdeblur.pictures import write_picture
+from flowdeblur.video.images import write_picture
 
 SIZE = (48, 64)
 

@@ -10,13 +10,13 @@ import pytest
 from tests.synthesis.footage import contents, frame, picture_clip, video_clip
 
 from flowdeblur.cli import main
-from flowdeblur.data import FrameFolders
+from flowdeblur.datasets import FrameFolders
 from flowdeblur.errors import UserError
-from flowdeblur.pictures import read_picture
 from flowdeblur.synthesis import Recipe, Videos
 from flowdeblur.synthesis import clip as clip_module
 from flowdeblur.synthesis.dataset import synthesize
 from flowdeblur.synthesis.inputs import find_clips
+from flowdeblur.video.images import read_picture
 
 RECIPE = Recipe(duty_cycle=(0.5, 0.9), noise=(0.0, 0.02), jpeg=(50, 90), seed=3)
 

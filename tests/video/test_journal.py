@@ -9,8 +9,8 @@ import torch
 from tests.video.clips import picture
 
 from flowdeblur.errors import UserError
-from flowdeblur.pictures import write_picture
 from flowdeblur.video.clip import Frame
+from flowdeblur.video.images import write_picture
 from flowdeblur.video.journal import Journal, is_unfinished, origin
 from flowdeblur.video.reader import PictureReader
 from flowdeblur.video.writer import writing_pictures

@@ -12,7 +12,7 @@ from av.stream import Disposition
 from tests.video.clips import cut, decode, make_clip, number, picture, psnr
 
 from flowdeblur.errors import UserError
-from flowdeblur.pictures import list_pictures, write_picture
+from flowdeblur.video.images import list_pictures, write_picture
 from flowdeblur.video.reader import PictureReader, VideoReader
 
 # ITU-R BT.601, BT.709 and BT.2020: the weights of red and blue in luma.

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tests.video.clips import Pick, Restored, number, picture
 
-from flowdeblur.data.neighbours import neighbour
 from flowdeblur.errors import Failure
+from flowdeblur.neighbours import neighbour
 from flowdeblur.video.clip import Frame
 from flowdeblur.video.restore import restore, windows
 

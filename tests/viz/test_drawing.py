@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from flowdeblur.blur.kernels import Trail
 from flowdeblur.viz.drawing import (
     difference_picture,
     flow_picture,
@@ -12,7 +13,6 @@ from flowdeblur.viz.drawing import (
     wheel_picture,
 )
 from flowdeblur.viz.flow_wheel import flow_to_rgb
-from flowdeblur.viz.kernels import Trail
 from flowdeblur.viz.panels import to_bytes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from flowdeblur.networks import Restoration
+from flowdeblur.types import Restoration
 from flowdeblur.viz.flow_wheel import flow_to_rgb
 from flowdeblur.viz.panels import panel, restoration_columns
 

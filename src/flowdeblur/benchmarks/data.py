@@ -12,22 +12,16 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import DataLoader
 
-from flowdeblur.data import (
-    ColourPermutation,
-    Crop,
-    Dihedral,
-    FrameFolders,
-    PackedFrames,
-    TurnedCrop,
-)
+from flowdeblur.data import ColourPermutation, Crop, Dihedral, TurnedCrop
 from flowdeblur.data.augmentation import Transform
 from flowdeblur.data.datamodule import AugmentedSamples, collate
-from flowdeblur.data.packed import pack
-from flowdeblur.data.sample import Source
 from flowdeblur.data.sampler import BatchStream
-from flowdeblur.data.scenes.leaves import dead_leaves
-from flowdeblur.data.scenes.render import to_8_bit
-from flowdeblur.pictures import write_picture
+from flowdeblur.datasets import FrameFolders, PackedFrames
+from flowdeblur.datasets.packed import pack
+from flowdeblur.scenes.leaves import dead_leaves
+from flowdeblur.scenes.render import to_8_bit
+from flowdeblur.types import Source
+from flowdeblur.video.images import write_picture
 
 SIZE = (720, 1280)
 PATCH = (256, 256)

@@ -102,10 +102,10 @@ def _network(arguments: argparse.Namespace) -> None:
 
 
 def _kernels(arguments: argparse.Namespace) -> None:
-    from flowdeblur.data import Scenes
     from flowdeblur.explain.scenes import measure, to_markdown
     from flowdeblur.files import write_text
-    from flowdeblur.pictures import write_picture
+    from flowdeblur.scenes import Scenes
+    from flowdeblur.video.images import write_picture
     from flowdeblur.weights import load
 
     # Without noise and stillness, both of which would blunt a comparison of kernels.

@@ -27,9 +27,9 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from flowdeblur.benchmarks.data import measure_costs, measure_rates, to_markdown, write_frames
     from flowdeblur.benchmarks.machine import describe
-    from flowdeblur.data.scenes.parallel import one_thread_per_operation
     from flowdeblur.devices import find_device
     from flowdeblur.files import write_text
+    from flowdeblur.scenes.parallel import one_thread_per_operation
 
     if min(arguments.workers) < 0 or arguments.repetitions < 1 or arguments.seconds <= 0:
         raise UserError("--workers, --repetitions, --seconds: must be above 0 (workers: or 0)")

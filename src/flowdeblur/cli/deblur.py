@@ -19,9 +19,9 @@ if TYPE_CHECKING:  # imported in the functions instead, so that --help does not 
     import torch
     from torch import nn
 
+    from flowdeblur.networks.tiles import Tiled
     from flowdeblur.video.clip import FrameReader
     from flowdeblur.video.outputs import Output
-    from flowdeblur.video.tiles import Tiled
 
 
 def main(argv: Sequence[str]) -> int:
@@ -110,11 +110,11 @@ def _restore(
     import torch
     from tqdm import tqdm
 
+    from flowdeblur.networks.tiles import Tiled
     from flowdeblur.video.background import reading_ahead, writing_behind
     from flowdeblur.video.journal import origin
     from flowdeblur.video.memory import portion
     from flowdeblur.video.restore import restore
-    from flowdeblur.video.tiles import Tiled
 
     tile, batch = portion(reader.size, device, tile=arguments.tile)
     tiled = Tiled(network, tile) if tile and tile < max(reader.size) else None
@@ -157,8 +157,8 @@ def _restore(
 
 def _verify(tiled: Tiled | None, reader: FrameReader, device: torch.device) -> None:
     """Print what tiles do to the clip's first frame."""
+    from flowdeblur.networks.tiles import difference
     from flowdeblur.video.restore import to_tensor, windows
-    from flowdeblur.video.tiles import difference
 
     if tiled is None:
         _tell(f"{reader.path}: restored without tiles, which needs no --verify")

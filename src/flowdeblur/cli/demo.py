@@ -51,8 +51,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
 
     from flowdeblur.cli.signals import stopping_cleanly
+    from flowdeblur.demo.server import serving
     from flowdeblur.devices import find_device
-    from flowdeblur.web.server import serving
     from flowdeblur.weights import load
 
     network, device = load(arguments.weights), find_device(arguments.device)

@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"exported: {arguments.output}")
         return 0
 
-    from flowdeblur.interchange.export import export
+    from flowdeblur.weights.export import export
 
     with writing(arguments.output):
         checks = export(path, arguments.output, half=arguments.half, **facts)

@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     check_output(arguments.output, (".safetensors",), overwrite=arguments.overwrite)
 
     from flowdeblur import weights
-    from flowdeblur.interchange import caffe
+    from flowdeblur.weights import caffe
 
     network = caffe.import_model(arguments.input)
     with writing(arguments.output):

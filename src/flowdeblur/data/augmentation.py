@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flowdeblur.data.sample import Sample
 from flowdeblur.errors import UserError
+from flowdeblur.types import Sample
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
 

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from flowdeblur.batch import Batch
 from flowdeblur.data.augmentation import Crop, Transform
-from flowdeblur.data.sample import Sample, SampleSequence, Source
 from flowdeblur.data.sampler import BatchStream, EpochIndex
 from flowdeblur.errors import UserError
+from flowdeblur.types import Batch, Sample, SampleSequence, Source
 
 
 class DataModule(L.LightningDataModule):

@@ -17,11 +17,11 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
-from flowdeblur.callbacks import Interrupted, Interruption
 from flowdeblur.data import DataModule
 from flowdeblur.engine.loggers import interrupt
 from flowdeblur.errors import UserError
 from flowdeblur.runs import RunFolder
+from flowdeblur.training.callbacks import Interrupted, Interruption
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def orderly(trainer: L.Trainer, folder: RunFolder, interruption: Interruption) -
 def plugins() -> list[Any]:
     """Lightning's plugins for where the process runs: under SLURM we requeue jobs ourselves.
 
-    Lightning would save in the middle of a step; see :class:`flowdeblur.callbacks.Interruption`.
+    Lightning would save in the middle of a step; see ``training.callbacks.Interruption``.
     """
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 

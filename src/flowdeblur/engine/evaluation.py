@@ -15,9 +15,9 @@ from omegaconf import DictConfig
 
 import flowdeblur
 from flowdeblur import weights
+from flowdeblur.blur.dis_flow import DenseInverseSearch
 from flowdeblur.data import DataModule
-from flowdeblur.data.official.pictures import SinglePictures
-from flowdeblur.data.sample import Source
+from flowdeblur.datasets.official.pictures import SinglePictures
 from flowdeblur.devices import find_device
 from flowdeblur.engine.configuration import check_values, instantiate, plain
 from flowdeblur.errors import UserError
@@ -41,7 +41,7 @@ from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, score
 from flowdeblur.evaluation.temporal import WarpError
 from flowdeblur.files import filling, sha256, write_text
 from flowdeblur.networks import FlowGuidedDeblurring
-from flowdeblur.optical_flow import DenseInverseSearch
+from flowdeblur.types import Source
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,6 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 import flowdeblur
 from flowdeblur import weights
-from flowdeblur.callbacks import (
-    Agreement,
-    Clock,
-    CountedAnew,
-    History,
-    Interruption,
-    Performance,
-    ProgressBar,
-)
 from flowdeblur.data import DataModule
 from flowdeblur.devices import automatic_device
 from flowdeblur.engine import cluster
@@ -43,7 +34,16 @@ from flowdeblur.engine.report import cost, describe_device, summary
 from flowdeblur.errors import UserError
 from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.runs import PLACES, RunFolder
-from flowdeblur.tasks.task import Task
+from flowdeblur.training.callbacks import (
+    Agreement,
+    Clock,
+    CountedAnew,
+    History,
+    Interruption,
+    Performance,
+    ProgressBar,
+)
+from flowdeblur.training.task import Task
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from flowdeblur.data.sample import Sample
 from flowdeblur.evaluation.restorers import Prediction
 from flowdeblur.evaluation.scoring import Evaluation
-from flowdeblur.pictures import write_picture
+from flowdeblur.types import Sample
+from flowdeblur.video.images import write_picture
 
 _DECIMALS = {"psnr": 2, "ssim": 4}
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flowdeblur.data.sample import Sample
 from flowdeblur.errors import UserError
 from flowdeblur.networks.flow_guided import at_full_size
 from flowdeblur.networks.inference import infer
-from flowdeblur.pictures import SUFFIXES, read_picture
+from flowdeblur.types import Sample
+from flowdeblur.video.images import SUFFIXES, read_picture
 
 
 class Prediction(NamedTuple):

@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from flowdeblur.data.datamodule import PlainSamples
-from flowdeblur.data.sample import Sample, SampleSequence
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.motion import MotionBins, speed
 from flowdeblur.evaluation.protocol import Protocol, finite
 from flowdeblur.evaluation.restorers import Prediction, Restorer
+from flowdeblur.types import Sample, SampleSequence
 
 Scores = dict[str, dict[str, float]]
 """By method, then by metric."""

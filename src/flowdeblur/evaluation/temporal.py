@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flowdeblur.data.sample import Sample
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.restorers import Prediction
 from flowdeblur.ops.warp import backward_warp, inside
+from flowdeblur.types import Sample
 
 Picture = NDArray[np.uint8]
 EstimateFlow = Callable[[Picture, Picture], Tensor]

@@ -19,8 +19,8 @@ from flowdeblur.explain.explanation import Explanation, explain_frame
 from flowdeblur.explain.figures import tell
 from flowdeblur.explain.page import page
 from flowdeblur.files import filling
-from flowdeblur.pictures import write_picture
 from flowdeblur.video.clip import Frame, FrameReader
+from flowdeblur.video.images import write_picture
 from flowdeblur.video.restore import Window, to_tensor, windows
 
 EVERY, AT_MOST = 10, 20

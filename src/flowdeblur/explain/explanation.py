@@ -9,9 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from flowdeblur.networks import Restoration
+from flowdeblur.blur.kernels import Trail, reblur, trail_inside
 from flowdeblur.networks.flow_guided import at_full_size
-from flowdeblur.viz.kernels import Trail, reblur, trail_inside
+from flowdeblur.types import Restoration
 
 
 @dataclass(frozen=True, slots=True)

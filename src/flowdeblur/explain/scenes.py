@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from flowdeblur.data import Scenes
-from flowdeblur.data.sample import Sample
+from flowdeblur.blur.kernels import Trail, blur_kernels, trail_distance
 from flowdeblur.errors import UserError
+from flowdeblur.evaluation.metrics import psnr
 from flowdeblur.explain.explanation import Motion, consistency, explain_frame
-from flowdeblur.metrics import psnr
 from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.scenes import Scenes
+from flowdeblur.types import Sample
 from flowdeblur.viz.drawing import Drawn, kernels_picture
-from flowdeblur.viz.kernels import Trail, blur_kernels, trail_distance
 from flowdeblur.viz.panels import panel
 
 _GRID_PX = 8

@@ -3,7 +3,7 @@
 from flowdeblur.networks.coupling import Concatenation, Coupling, SpatiallyVariantRNN, Uncoupled
 from flowdeblur.networks.deblurring import DeblurringSubnet, DecoderCoupled, EncoderCoupled
 from flowdeblur.networks.flow import FlowSubnet
-from flowdeblur.networks.flow_guided import FlowGuidedDeblurring, Restoration
+from flowdeblur.networks.flow_guided import FlowGuidedDeblurring
 
 __all__ = [
     "Concatenation",
@@ -13,7 +13,6 @@ __all__ = [
     "EncoderCoupled",
     "FlowGuidedDeblurring",
     "FlowSubnet",
-    "Restoration",
     "SpatiallyVariantRNN",
     "Uncoupled",
 ]

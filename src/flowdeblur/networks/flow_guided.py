@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,31 +10,10 @@ from torch import Tensor, nn
 
 from flowdeblur.networks.deblurring import DeblurringSubnet
 from flowdeblur.networks.flow import FlowSubnet
+from flowdeblur.types import Restoration
 
 STRIDE = 64
 """The flow subnet halves its input six times: sizes inside the network are multiples of 64."""
-
-
-class Restoration(NamedTuple):
-    """What a network returns; a tuple is empty where a variant has nothing to put there.
-
-    Attributes:
-        restored: (B, 3, H, W), not clamped to [0, 1].
-        flows: coarse to fine (1/64 .. 1/4), each (B, 2 N, h, w): (dx, dy) to each of the N
-            neighbours in ``flow_offsets``, in pixels of its own scale. Of the padded frame: h =
-            ceil(H / 64) * 64 / scale.
-        rnn_weights: coarse to fine (1/8, 1/4, 1/2), each (B, 4 C, h, w) in (-1, 1), directions
-            left>right, right>left, top>bottom, bottom>top.
-    """
-
-    restored: Tensor
-    flows: tuple[Tensor, ...]
-    rnn_weights: tuple[Tensor, ...]
-
-    def float(self) -> Restoration:
-        """Return the same in float32, after mixed precision."""
-        flows, rnn_weights = ([x.float() for x in each] for each in (self.flows, self.rnn_weights))
-        return Restoration(self.restored.float(), tuple(flows), tuple(rnn_weights))
 
 
 class FlowGuidedDeblurring(nn.Module):
@@ -74,6 +52,7 @@ class FlowGuidedDeblurring(nn.Module):
                 f"got {frame_offsets} and {flow_offsets}"
             )
         self.frame_offsets, self.flow_offsets = tuple(frame_offsets), tuple(flow_offsets)
+        self.current_index = self.frame_offsets.index(0)
         self.padding = padding
         self.flow_subnet: FlowSubnet | None = None
         guide_channels: Sequence[int | None] = (None, None, None)
@@ -99,7 +78,7 @@ class FlowGuidedDeblurring(nn.Module):
         """
         stacked = self._stack(frames)
         height, width = frames.shape[-2:]
-        first = 3 * self.frame_offsets.index(0)
+        first = 3 * self.current_index
         flows: tuple[Tensor, ...] = ()
         guides: Sequence[Tensor | None] = (None, None, None)
         if self.flow_subnet is not None:

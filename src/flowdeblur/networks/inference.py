@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from flowdeblur.errors import Failure
-from flowdeblur.networks.flow_guided import Restoration
+from flowdeblur.types import Restoration
 
 
 @torch.inference_mode()

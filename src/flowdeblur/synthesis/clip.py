@@ -17,16 +17,16 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from flowdeblur.data.scenes.render import add_noise
+from flowdeblur.blur.dis_flow import DenseInverseSearch
+from flowdeblur.blur.exposure import average, centres, instants, whole_frames
+from flowdeblur.blur.light import ResponseCurve
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
-from flowdeblur.optical_flow import DenseInverseSearch
-from flowdeblur.pictures import write_picture
-from flowdeblur.synthesis.exposure import average, centres, instants, whole_frames
+from flowdeblur.scenes.render import add_noise
 from flowdeblur.synthesis.footage import Footage
 from flowdeblur.synthesis.inputs import SharpClip
-from flowdeblur.synthesis.light import ResponseCurve
 from flowdeblur.synthesis.recipe import Recipe, Shot
+from flowdeblur.video.images import write_picture
 
 BLURRY, SHARP = "input", "GT"
 """Folders of a clip, as in DVD."""

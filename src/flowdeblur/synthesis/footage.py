@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flowdeblur.optical_flow import DenseInverseSearch
+from flowdeblur.blur.dis_flow import DenseInverseSearch
+from flowdeblur.blur.light import ResponseCurve
 from flowdeblur.synthesis.interpolation import Pair
-from flowdeblur.synthesis.light import ResponseCurve
 
 
 @dataclass(frozen=True)

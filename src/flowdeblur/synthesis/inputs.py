@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowdeblur.errors import UserError
-from flowdeblur.pictures import SUFFIXES, Picture, list_pictures
 from flowdeblur.video.clip import FrameReader
+from flowdeblur.video.images import SUFFIXES, Picture, list_pictures
 from flowdeblur.video.reader import VIDEO_SUFFIXES, PictureReader, VideoReader
 from flowdeblur.video.shots import Shots
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from flowdeblur.blur.light import ResponseCurve
 from flowdeblur.errors import UserError
-from flowdeblur.synthesis.light import ResponseCurve
 
 VERSION = 1
 """To be raised with every change that alters a pixel or the files."""

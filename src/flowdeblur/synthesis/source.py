@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowdeblur.data.clips import FrameSequence
-from flowdeblur.data.folders import FrameFolders
+from flowdeblur.datasets.clips import FrameSequence
+from flowdeblur.datasets.folders import FrameFolders
 from flowdeblur.errors import UserError
 from flowdeblur.synthesis.clip import BLURRY, SHARP
 from flowdeblur.synthesis.dataset import synthesize

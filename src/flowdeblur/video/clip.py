@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-from flowdeblur.pictures import Picture
 from flowdeblur.video.colour import Colour
+from flowdeblur.video.images import Picture
 
 
 @dataclass(frozen=True, slots=True)

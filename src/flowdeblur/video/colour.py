@@ -19,7 +19,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from flowdeblur.pictures import Picture
+from flowdeblur.video.images import Picture
 
 # To RGB and back, luma of six real clips returned at 45 to 49 dB with FFmpeg's defaults (bilinear,
 # coarse rounding) and at 49 to 85 dB with these flags, which take 13 ms a 720p frame.

@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from flowdeblur.errors import UserError
-from flowdeblur.pictures import SUFFIXES, list_pictures, natural_order
 from flowdeblur.video.clip import FrameReader
+from flowdeblur.video.images import SUFFIXES, list_pictures, natural_order
 from flowdeblur.video.reader import VIDEO_SUFFIXES, PictureReader, VideoReader
 
 _RATE = Fraction(30)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from flowdeblur.networks.flow_guided import STRIDE
-from flowdeblur.video.tiles import SMALLEST_TILE
+from flowdeblur.networks.tiles import SMALLEST_TILE
 
 _BYTES_A_PIXEL = 1000
 """What the paper's width takes in float32: 830 to 1,010 were measured from 512x512 to 1920x1088."""

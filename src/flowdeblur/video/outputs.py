@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from flowdeblur.errors import UserError
-from flowdeblur.pictures import SUFFIXES
 from flowdeblur.video.clip import FrameReader, Sink
 from flowdeblur.video.codecs import CODECS, H264, Encoding
+from flowdeblur.video.images import SUFFIXES
 from flowdeblur.video.inputs import Source
 from flowdeblur.video.journal import Journal, is_unfinished
 from flowdeblur.video.writer import (

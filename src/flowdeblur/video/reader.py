@@ -15,13 +15,6 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from flowdeblur.errors import UserError
-from flowdeblur.pictures import (
-    DamagedPicture,
-    Picture,
-    picture_size,
-    read_picture,
-    read_profile,
-)
 from flowdeblur.video.clip import Frame, VideoFormat, in_words
 from flowdeblur.video.colour import Colour
 from flowdeblur.video.decoding import (
@@ -30,6 +23,13 @@ from flowdeblur.video.decoding import (
     passed_through,
     rate_of,
     video_stream,
+)
+from flowdeblur.video.images import (
+    DamagedPicture,
+    Picture,
+    picture_size,
+    read_picture,
+    read_profile,
 )
 
 VIDEO_SUFFIXES = (

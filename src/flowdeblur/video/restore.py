@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flowdeblur.data.neighbours import neighbour
 from flowdeblur.devices import automatic_device
 from flowdeblur.errors import Failure
-from flowdeblur.pictures import Picture
+from flowdeblur.neighbours import neighbour
 from flowdeblur.video.clip import Frame, in_words
+from flowdeblur.video.images import Picture
 from flowdeblur.video.shots import Shots
 
 _CPU_IS_FULL = "DefaultCPUAllocator"  # part of the only message that has no type of its own
@@ -83,7 +83,7 @@ def windows(
 
     Yields:
         One window a frame; beyond the ends of the clip, or of the shot,
-            :func:`~flowdeblur.data.neighbours.neighbour` chooses.
+            :func:`~flowdeblur.neighbours.neighbour` chooses.
     """
     count = 0
     for _, shot in itertools.groupby(frames, Shots(cuts=cuts)):

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from flowdeblur.pictures import Picture
 from flowdeblur.video.clip import Frame
+from flowdeblur.video.images import Picture
 
 # A cut changes both the colours and where they are. Neighbours in 1,700 frames of real clips, some
 # shaken hard, differ by at most 0.12 and 0.07, at a third of their frame rate by 0.16 and 0.26;

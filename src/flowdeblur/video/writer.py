@@ -22,10 +22,10 @@ from av.video.stream import VideoStream
 
 from flowdeblur.errors import Failure, UserError
 from flowdeblur.files import replacing
-from flowdeblur.pictures import Picture, write_picture
 from flowdeblur.video.clip import Frame, Sink, VideoFormat
 from flowdeblur.video.codecs import Encoding
 from flowdeblur.video.colour import FromRgb
+from flowdeblur.video.images import Picture, write_picture
 from flowdeblur.video.journal import Journal
 from flowdeblur.video.tracks import Tracks
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from flowdeblur.blur.kernels import Trail, blur_kernels
 from flowdeblur.viz.flow_wheel import flow_to_rgb
-from flowdeblur.viz.kernels import Trail, blur_kernels
 from flowdeblur.viz.panels import panel, to_bytes
 
 Drawn = NDArray[np.uint8]

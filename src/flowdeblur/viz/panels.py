@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from flowdeblur.batch import Batch
-from flowdeblur.networks import Restoration
 from flowdeblur.networks.flow_guided import at_full_size
+from flowdeblur.types import Batch, Restoration
 from flowdeblur.viz.flow_wheel import flow_to_rgb
 
 _GAP, _BAND = 4, 16

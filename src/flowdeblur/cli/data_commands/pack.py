@@ -44,8 +44,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--clips", nargs="+", metavar="NAME", help="pack these alone")
     arguments = parser.parse_args(argv)
 
-    from flowdeblur.data.folders import FrameFolders
-    from flowdeblur.data.packed import pack
+    from flowdeblur.datasets.folders import FrameFolders
+    from flowdeblur.datasets.packed import pack
 
     source = FrameFolders(arguments.root, arguments.blurry, arguments.sharp, arguments.clips)
     entries = pack(source.pairs(), arguments.out)

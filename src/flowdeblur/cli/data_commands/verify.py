@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowdeblur.errors import UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
-    from flowdeblur.data.verification import Verifiable
+    from flowdeblur.verification import Verifiable
 
 _DESCRIPTION = """\
 Check a data set before it is trained or scored on: clips and frames against the published numbers,
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.workers is not None and arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: expected 1 or more")
 
-    from flowdeblur.data.verification import verify
+    from flowdeblur.verification import verify
 
     sources = _sources(arguments.name, arguments.root, arguments.settings)
     chosen = {
@@ -79,8 +79,8 @@ def _sources(name: str, root: str, settings: Sequence[str]) -> dict[str, Verifia
     from omegaconf import OmegaConf
 
     from flowdeblur.cli.overrides import explain
-    from flowdeblur.data.verification import Verifiable
     from flowdeblur.engine.configuration import config_dir, instantiate, plain
+    from flowdeblur.verification import Verifiable
 
     overrides = [f"data={name}", "run_dir=.", *(f"data.{each}" for each in settings)]
     try:

@@ -1,5 +1,0 @@
-"""Dynamic scenes with real blur and true flow, rendered from photographs and random textures."""
-
-from flowdeblur.data.scenes.source import Scenes
-
-__all__ = ["Scenes"]

@@ -1,6 +1,0 @@
-"""Is a data set on this machine what its authors published, whole, paired and aligned?"""
-
-from flowdeblur.data.verification.findings import Finding
-from flowdeblur.data.verification.verify import Report, Verifiable, verify
-
-__all__ = ["Finding", "Report", "Verifiable", "verify"]

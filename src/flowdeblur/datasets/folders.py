@@ -1,0 +1,139 @@
+"""Clips as folders of pictures: blurry frames in one, their sharp versions in another.
+
+A blurry frame and its sharp version have the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowdeblur.datasets.clips import Clip, FrameSequence
+from flowdeblur.datasets.published import Published
+from flowdeblur.errors import UserError
+from flowdeblur.video.images import list_pictures
+
+
+@dataclass(frozen=True)
+class FrameFolders:
+    """All clips below a folder.
+
+    Attributes:
+        root: the folder.
+        blurry: pattern of the folders with blurry frames, below ``root``; its one ``*`` is the name
+            of a clip.
+        sharp: the same for the sharp frames.
+        clips: names of the clips to take; None takes all.
+        without: names of clips to leave out.
+        last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
+            the missing successor; the paper leaves it out.
+        first: number of the first frame of a clip to take, from 0.
+        every: take one frame in so many.
+    """
+
+    root: str
+    blurry: str = "*/input"
+    sharp: str = "*/GT"
+    clips: Sequence[str] | None = None
+    without: Sequence[str] = ()
+    last_frame: bool = True
+    first: int = 0
+    every: int = 1
+
+    @property
+    def published(self) -> Published | None:
+        """None: nobody else knows what is in these folders."""
+        return None
+
+    @property
+    def layout(self) -> tuple[str, ...]:
+        """Patterns of what must lie below the root."""
+        return self.blurry, self.sharp
+
+    def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
+        """Find the clips and compare their names, numbers and sizes.
+
+        Frames are decoded when they are asked for.
+
+        Raises:
+            UserError: the root is missing or holds no clips, or blurry and sharp frames do not
+                belong together.
+        """
+        return FrameSequence(
+            self.pairs(),
+            frame_offsets,
+            last_frame=self.last_frame,
+            first=self.first,
+            every=self.every,
+        )
+
+    def pairs(self) -> list[Clip]:
+        """List the clips, whose frames come in pairs of one size.
+
+        Raises:
+            UserError: as :meth:`open`.
+        """
+        names = self._found()
+        missing = sorted(set(self.clips or ()) - set(names))
+        if missing:
+            raise UserError(
+                f"{self.root}: {len(missing)} of {len(self.clips or ())} clips are missing, "
+                f"{missing[0]} for one; looked for {self.blurry}; set data.root, "
+                "or name the clips that you have (clips)"
+            )
+        if not names:
+            raise UserError(f"{self.root}: holds no clips; looked for {self.blurry}; set data.root")
+        clips = [self._clip(name, _all_pictures) for name in names]
+        for clip in clips:
+            clip.demand_pairs()
+        return clips
+
+    def listing(self) -> list[Clip]:
+        """List the clips as they lie there; frames may be missing, even all of one kind.
+
+        Raises:
+            UserError: the root is missing.
+        """
+        return [self._clip(name, _any_pictures) for name in self._found()]
+
+    def _found(self) -> list[str]:
+        root = Path(self.root).expanduser()
+        if not root.is_dir():
+            raise UserError(f"{root}: no such folder; set data.root to the folder of the data set")
+        before, _, after = self.blurry.partition("*")
+        found = sorted(
+            each.relative_to(root).as_posix().removeprefix(before).removesuffix(after)
+            for each in root.glob(self.blurry)
+            if each.is_dir()
+        )
+        return [
+            name
+            for name in found
+            if name not in self.without and (self.clips is None or name in self.clips)
+        ]
+
+    def _clip(self, name: str, pictures: Callable[[Path], dict[str, Path]]) -> Clip:
+        root = Path(self.root).expanduser()
+        blurry, sharp = (root / pattern.replace("*", name) for pattern in (self.blurry, self.sharp))
+        return Clip(name, (blurry, sharp), pictures(blurry), pictures(sharp))
+
+
+def _all_pictures(folder: Path) -> dict[str, Path]:
+    pictures: dict[str, Path] = {}
+    for path in list_pictures(folder):
+        if path.stem in pictures:
+            raise UserError(f"{path}: is one frame with {pictures[path.stem]}; delete one of them")
+        pictures[path.stem] = path
+    return pictures
+
+
+def _any_pictures(folder: Path) -> dict[str, Path]:
+    try:
+        paths = list_pictures(folder)
+    except UserError:
+        return {}
+    pictures: dict[str, Path] = {}
+    for path in paths:  # a second file of one frame is listed under its full name, to be told of
+        pictures[path.name if path.stem in pictures else path.stem] = path
+    return pictures

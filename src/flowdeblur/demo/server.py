@@ -1,0 +1,234 @@
+"""The demo's server: Python's own, for this machine only, with nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import cast
+from urllib.parse import unquote
+
+import torch
+from torch import nn
+
+from flowdeblur.demo.jobs import Job, Jobs, Limits
+from flowdeblur.devices import automatic_device
+from flowdeblur.errors import UserError
+
+HOST = "127.0.0.1"
+# How long Ctrl-C waits, at most, for the thread that serves.
+_POLL_SECONDS = 0.05
+
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
+    "connect-src 'self'; frame-src 'self'; media-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+_TYPES = {".html": "text/html; charset=utf-8", ".png": "image/png", ".mp4": "video/mp4"}
+
+
+@contextmanager
+def serving(
+    network: nn.Module,
+    *,
+    port: int,
+    device: torch.device | None = None,
+    limits: Limits | None = None,
+) -> Iterator[str]:
+    """Serve the page until the block ends; then every uploaded and restored file is gone.
+
+    Args:
+        network: see :func:`flowdeblur.video.restore.restore`.
+        port: on 127.0.0.1; 0 takes any that is free.
+        device: where to compute; the GPU if there is one, else the CPU.
+        limits: of uploads.
+
+    Yields:
+        The address of the page.
+
+    Raises:
+        UserError: the port is taken.
+    """
+    with tempfile.TemporaryDirectory(prefix="flowdeblur-demo-") as folder:
+        jobs = Jobs(Path(folder), network, device or automatic_device(), limits or Limits())
+        try:
+            server = _Server(port, jobs)
+        except OSError:
+            raise UserError(
+                f"--port {port}: cannot be used; name another, or 0 for any that is free"
+            ) from None
+        thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.server_port}/"
+        finally:
+            server.shutdown()
+            server.server_close()
+            jobs.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int, jobs: Jobs) -> None:
+        super().__init__((HOST, port), _Handler)
+        self.jobs = jobs
+
+    def service_actions(self) -> None:
+        """Called twice a second."""
+        self.jobs.remove_old()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """``/`` is the page; ``/jobs/NAME`` an upload, below it its files and results."""
+
+    server_version, sys_version = "flowdeblur", ""
+    timeout = 60  # seconds without a byte
+
+    def do_GET(self) -> None:
+        if not self._is_from_here():
+            return
+        if self.path == "/":
+            page = (files("flowdeblur.demo") / "page.html").read_text("utf-8")
+            limits = self._jobs.limits
+            page = page.replace("{frames}", str(limits.frames))
+            self._send(page.replace("{megabytes}", str(limits.megabytes)).encode(), ".html")
+            return
+        job, rest = self._job()
+        if job is None:
+            self._refuse(HTTPStatus.NOT_FOUND, "not here, or no longer")
+        elif rest is None:
+            name = job.restored.name if job.restored else None
+            self._answer({"state": job.state, "message": job.message, "restored": name})
+        elif rest == "page" and job.state == "done":
+            self._send_file(job.page, "frame-ancestors 'self'")
+        elif job.restored is not None and rest == job.restored.name:
+            self._send_file(job.restored, "default-src 'none'")
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, "not here, or no longer")
+
+    def do_POST(self) -> None:
+        if not self._is_from_here():
+            return
+        try:
+            if self.path == "/jobs":
+                self._answer({"name": self._jobs.create()})
+                return
+            job, rest = self._job()
+            if job is None or rest is not None or job.state != "uploading" or not job.uploaded:
+                self._refuse(HTTPStatus.NOT_FOUND, "not here, or no longer")
+                return
+            self._jobs.start(job)
+            self._answer({})
+        except UserError as error:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    def do_PUT(self) -> None:
+        if not self._is_from_here():
+            return
+        job, name = self._job()
+        announced = self.headers.get("Content-Length", "")
+        length = int(announced) if announced.isdecimal() else 0
+        try:
+            if job is None or name is None or not announced.isdecimal():
+                raise FileNotFoundError
+            self._take(self._jobs.receive(job, unquote(name), length), length)
+            self._answer({})
+        except FileNotFoundError:  # or removed in the meantime
+            self._refuse_upload(HTTPStatus.NOT_FOUND, "not here, or no longer", length)
+        except UserError as error:
+            self._refuse_upload(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), length)
+
+    def do_DELETE(self) -> None:
+        if not self._is_from_here():
+            return
+        self._jobs.remove(self.path.removeprefix("/jobs/"))
+        self._answer({})
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write no log: names of files are the user's."""
+
+    @property
+    def _jobs(self) -> Jobs:
+        return cast(_Server, self.server).jobs
+
+    def _job(self) -> tuple[Job | None, str | None]:
+        """The job that the path names, and what stands behind it."""
+        parts = self.path.split("/")
+        if len(parts) not in (3, 4) or parts[:2] != ["", "jobs"]:
+            return None, None
+        return self._jobs.find(parts[2]), parts[3] if len(parts) == 4 else None
+
+    def _is_from_here(self) -> bool:
+        """Refuse other sites' scripts, and names that lead here only by a forged DNS entry."""
+        port = cast(_Server, self.server).server_port
+        known = {f"{host}:{port}" for host in (HOST, "localhost")}
+        host, origin = self.headers.get("Host"), self.headers.get("Origin")
+        if host in known and (origin is None or origin == f"http://{host}"):
+            return True
+        self.close_connection = True
+        self._refuse(HTTPStatus.FORBIDDEN, "only from this machine's own page")
+        return False
+
+    def _take(self, path: Path, length: int) -> None:
+        with path.open("wb") as file:
+            for piece in self._pieces(length):
+                file.write(piece)
+            if file.tell() < length:
+                raise UserError("the upload broke off; try again")
+
+    def _pieces(self, length: int) -> Iterator[bytes]:
+        """What the client sends, up to ``length`` bytes; less where it stops before."""
+        while length > 0 and (piece := self.rfile.read(min(length, 2**20))):
+            length -= len(piece)
+            yield piece
+
+    def _answer(self, content: dict[str, str | None]) -> None:
+        self._send(json.dumps(content).encode(), ".json")
+
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
+        self._send(json.dumps({"message": message}).encode(), ".json", status=status)
+
+    def _refuse_upload(self, status: HTTPStatus, message: str, length: int) -> None:
+        """Refuse, and read what still comes: closed before that, the client may see no answer."""
+        self.close_connection = True
+        self._refuse(status, message)
+        with suppress(ConnectionError):
+            for _ in self._pieces(length):
+                pass
+
+    def _send_file(self, path: Path, policy: str) -> None:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # removed in the meantime
+            self._refuse(HTTPStatus.NOT_FOUND, "not here, or no longer")
+            return
+        with file:
+            self._head(HTTPStatus.OK, path.suffix, path.stat().st_size, policy)
+            with suppress(ConnectionError):  # the browser wants no more of a video
+                shutil.copyfileobj(file, self.wfile)
+
+    def _send(self, body: bytes, suffix: str, *, status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._head(status, suffix, len(body), _POLICY)
+        self.wfile.write(body)
+
+    def _head(self, status: HTTPStatus, suffix: str, length: int, policy: str) -> None:
+        self.send_response(status)
+        headers = {
+            "Content-Type": _TYPES.get(suffix, "application/json"),
+            "Content-Length": str(length),
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()

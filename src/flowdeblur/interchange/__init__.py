@@ -1,1 +1,0 @@
-"""Weights from and for other programs: Caffe models in, ONNX and torch.export programs out."""

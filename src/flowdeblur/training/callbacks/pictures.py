@@ -1,0 +1,93 @@
+"""Panels of the same held-out frames at every validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from flowdeblur.evaluation.metrics import psnr
+from flowdeblur.training.task import Task
+from flowdeblur.types import Batch, Restoration
+from flowdeblur.video.images import write_picture
+from flowdeblur.viz.panels import panel, restoration_columns, to_bytes
+
+
+class Pictures(L.Callback):
+    """Show blurry, restored, sharp, predicted and true flow of the first held-out frames.
+
+    Args:
+        folder: where ``val_<step>.png`` and ``test.png`` go; of the test also every picture alone,
+            ``test/<frame>_<what>.png``, frames counted from 0.
+        rows: how many frames are shown, from the first batch.
+    """
+
+    def __init__(self, folder: str, rows: int = 4) -> None:
+        self.folder, self.rows = Path(folder), rows
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Lightning's hook."""
+        if batch_idx == 0 and trainer.state.fn == "fit":
+            self._show(trainer, pl_module, outputs, batch, f"val_{trainer.global_step:06d}")
+
+    def on_test_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Lightning's hook."""
+        if batch_idx == 0:
+            self._show(trainer, pl_module, outputs, batch, "test")
+            if trainer.is_global_zero:
+                self._write_each(pl_module, outputs, batch)
+
+    def _write_each(self, task: L.LightningModule, outputs: object, batch: Batch) -> None:
+        assert isinstance(task, Task)
+        assert isinstance(outputs, Restoration)
+        folder = self.folder / "test"
+        folder.mkdir(exist_ok=True)
+        columns = restoration_columns(batch, outputs, task.network.frame_offsets.index(0))
+        for name, pictures in columns.items():
+            for frame, picture in enumerate(to_bytes(pictures[: self.rows])):
+                write_picture(folder / f"{frame}_{name.replace(' ', '_')}.png", picture)
+
+    def _show(
+        self, trainer: L.Trainer, task: L.LightningModule, outputs: object, batch: Batch, name: str
+    ) -> None:
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(task, Task)
+        assert isinstance(outputs, Restoration)
+        current = task.network.frame_offsets.index(0)
+        before = psnr(batch["frames"][:, current], batch["sharp"])
+        after = psnr(outputs.restored, batch["sharp"])
+        notes = [
+            f"{key}: {old:.2f} -> {new:.2f} dB"
+            for key, old, new in zip(batch["key"], before.tolist(), after.tolist(), strict=True)
+        ]
+        picture = panel(restoration_columns(batch, outputs, current), self.rows, notes)
+        write_picture(self.folder / f"{name}.png", picture)
+        for logger in trainer.loggers:
+            log_picture(logger, name.partition("_")[0], picture, trainer.global_step)
+
+
+def log_picture(logger: Logger, name: str, picture: np.ndarray, step: int) -> None:
+    """Hand a picture (H, W, 3) uint8 to a logger that takes pictures."""
+    if isinstance(logger, WandbLogger):
+        logger.log_image(key=f"{name}/panel", images=[picture], step=step)
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image(f"{name}/panel", picture, step, dataformats="HWC")

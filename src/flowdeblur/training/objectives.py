@@ -1,0 +1,251 @@
+"""What training minimises: Eq. 14 of the paper, and named deviations from it.
+
+Eq. 14 sums squared differences over pixels, so that a scale counts by its area; every term here is
+therefore divided by one and the same count, the 3 H W values of a full frame, and never by its own.
+With ``sums=True`` nothing is divided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flowdeblur.errors import UserError
+from flowdeblur.evaluation.metrics import end_points
+from flowdeblur.ops import backward_warp, inside
+from flowdeblur.types import Batch, Restoration
+
+Penalty = Callable[[Tensor], Tensor]
+"""Maps differences (B, C, H, W) to penalties of each value, or of each frame, (B, 1, 1, 1)."""
+
+
+def squared(difference: Tensor) -> Tensor:
+    """The paper's penalty."""
+    return difference.square()
+
+
+class Charbonnier:
+    """sqrt(d^2 + epsilon^2), a smooth absolute value (Charbonnier et al. 1994).
+
+    It is less a slave of outliers than the square.
+
+    Args:
+        epsilon: where it turns from quadratic to linear, in units of the picture's range.
+    """
+
+    def __init__(self, epsilon: float = 1e-3) -> None:
+        self.epsilon = epsilon
+
+    def __call__(self, difference: Tensor) -> Tensor:
+        """Penalise each value."""
+        return (difference.square() + self.epsilon**2).sqrt()
+
+
+class LogMeanSquare:
+    """10 log10 of each frame's mean square, which is minus its PSNR (as in HINet and NAFNet).
+
+    Squares count a frame by its error, so that a few of strong blur outweigh all others; here every
+    frame that is not sharp yet counts by the decibels that it gains.
+
+    Args:
+        weight: of this penalty; at 1e-3 its gradient is that of squares for a frame of 24 dB.
+        epsilon: added to the mean square. A frame's gradient goes with the inverse of its error, so
+            that without it patches that are sharp already drown the others; at 1e-3 frames beyond
+            30 dB count less and less.
+    """
+
+    def __init__(self, weight: float = 1e-3, epsilon: float = 1e-3) -> None:
+        self.weight, self.epsilon = weight, epsilon
+
+    def __call__(self, difference: Tensor) -> Tensor:
+        """Penalise each frame: (B, C, H, W) -> (B, 1, 1, 1)."""
+        mean = difference.square().mean((1, 2, 3), keepdim=True)
+        return 10 * self.weight * (mean + self.epsilon).log10()
+
+
+class Warping:
+    """First term of Eq. 14: the warped neighbours should look like the current frame.
+
+    The predicted flows warp them. Both frames are brought to a flow's scale by the same antialiased
+    bicubic filter on the half-pixel grid, so that no motion is zero flow. (The released code puts
+    the neighbour on another grid, up to 1.5 px away at 1/4 scale.)
+
+    Args:
+        weight: of this term; the paper has 1.
+        penalty: of the differences.
+        count_outside: whether pixels whose target lies outside the neighbour count, against 0, as
+            in the released code; False leaves them out.
+    """
+
+    def __init__(
+        self, weight: float = 1.0, penalty: Penalty = squared, count_outside: bool = True
+    ) -> None:
+        self.weight, self.penalty, self.count_outside = weight, penalty, count_outside
+
+    def __call__(
+        self, flows: Sequence[Tensor], current: Tensor, others: Sequence[Tensor]
+    ) -> Tensor:
+        """Sum the penalties over scales, neighbours and pixels.
+
+        Args:
+            flows: each (B, 2 N, h, w) in pixels of its scale.
+            current: (B, 3, H, W).
+            others: the N neighbours, each (B, 3, H, W).
+
+        Returns:
+            (B,)
+        """
+        total = current.new_zeros(current.shape[0])
+        for scale, flow in _scales(flows, current):
+            current_small = downsample(current, scale)
+            for other, one_flow in zip(others, torch.split(flow, 2, dim=1), strict=True):
+                difference = backward_warp(downsample(other, scale), one_flow) - current_small
+                penalties = self.penalty(difference)
+                if not self.count_outside:
+                    penalties = penalties * inside(one_flow)
+                total = total + penalties.sum(dim=(1, 2, 3))
+        return self.weight * total
+
+
+class EndPointError:
+    """Supervision by a known flow: the mean distance of the predicted from the true end points.
+
+    It is counted in full-size pixels. Occluded pixels are left out where the batch says which they
+    are. Every scale counts alike.
+
+    Args:
+        weight: of this term.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def __call__(
+        self, flows: Sequence[Tensor], true_flow: Tensor, visible: Tensor | None
+    ) -> Tensor:
+        """Average over pixels and neighbours, sum over scales.
+
+        Args:
+            flows: each (B, 2 N, h, w) in pixels of its scale.
+            true_flow: (B, 2 N, H, W) in pixels.
+            visible: (B, N, H, W) bool, or None.
+
+        Returns:
+            (B,)
+        """
+        if visible is None:
+            visible = true_flow.new_ones(
+                true_flow.shape[0], true_flow.shape[1] // 2, *true_flow.shape[2:]
+            )
+        mask = visible.to(true_flow.dtype)
+        total = true_flow.new_zeros(true_flow.shape[0])
+        for scale, flow in _scales(flows, true_flow):
+            share = _pool(mask, scale)
+            seen = _pool(true_flow * mask.repeat_interleave(2, dim=1), scale)
+            target = seen / share.repeat_interleave(2, dim=1).clamp(min=1e-6)
+            error = end_points(scale * flow, target)
+            total = total + (error * share).sum((1, 2, 3)) / share.sum((1, 2, 3)).clamp(min=1e-6)
+        return self.weight * total
+
+
+class Objective(nn.Module):
+    """A sum of terms; the network's own offsets say which of them apply.
+
+    Args:
+        restoration: penalty of restored - sharp, the second term of Eq. 14, averaged; None when
+            only flow is trained.
+        warping: first term of Eq. 14; left out for a network that predicts no flow.
+        end_point: supervision by the true flow; left out where the data know none.
+        sums: sum over pixels as Eq. 14 does; otherwise every term is divided by 3 H W.
+    """
+
+    def __init__(
+        self,
+        *,
+        restoration: Penalty | None = None,
+        warping: Warping | None = None,
+        end_point: EndPointError | None = None,
+        sums: bool = False,
+    ) -> None:
+        super().__init__()
+        self.restoration, self.warping, self.end_point, self.sums = (
+            restoration,
+            warping,
+            end_point,
+            sums,
+        )
+
+    def teaches_flow(self, batch: Batch, flow_offsets: Sequence[int]) -> bool:
+        """Tell whether a term about flow applies."""
+        supervised = self.end_point is not None and "flow" in batch
+        return bool(flow_offsets) and (self.warping is not None or supervised)
+
+    def forward(
+        self,
+        prediction: Restoration,
+        batch: Batch,
+        frame_offsets: Sequence[int],
+        flow_offsets: Sequence[int],
+    ) -> dict[str, Tensor]:
+        """Evaluate every term that applies, each a mean over the batch.
+
+        Returns:
+            The terms by name, and their sum as ``total``.
+
+        Raises:
+            UserError: no term applies to this network and these data.
+        """
+        sharp, frames = batch["sharp"], batch["frames"]
+        values = sharp[0].numel()
+        terms: dict[str, Tensor] = {}
+        if self.restoration is not None:
+            terms["restoration"] = self.restoration(prediction.restored - sharp).mean()
+        if self.warping is not None and flow_offsets:
+            others = [frames[:, frame_offsets.index(offset)] for offset in flow_offsets]
+            current = frames[:, frame_offsets.index(0)]
+            terms["warping"] = self.warping(prediction.flows, current, others).mean() / values
+        if self.end_point is not None and flow_offsets and "flow" in batch:
+            terms["end_point"] = self.end_point(
+                prediction.flows, batch["flow"], batch.get("visible")
+            ).mean()
+        if not terms:
+            raise UserError(
+                "objective: no term applies: this network or these data have no flow; "
+                "choose another objective"
+            )
+        if self.sums:
+            terms = {name: value * values for name, value in terms.items()}
+        terms["total"] = torch.stack(list(terms.values())).sum()
+        return terms
+
+
+def downsample(image: Tensor, scale: int) -> Tensor:
+    """Shrink (B, C, H, W) by an integer, like MATLAB's imresize.
+
+    The filter is bicubic and antialiased, on the half-pixel grid.
+    """
+    size = (image.shape[-2] // scale, image.shape[-1] // scale)
+    cropped = image[..., : size[0] * scale, : size[1] * scale]
+    return F.interpolate(cropped, size, mode="bicubic", align_corners=False, antialias=True)
+
+
+def _scales(flows: Sequence[Tensor], full: Tensor) -> list[tuple[int, Tensor]]:
+    """Pair every flow with its scale, cut to the whole cells that the unpadded frame covers.
+
+    Scales at which the frame has no whole cell are left out.
+    """
+    height, width = full.shape[-2:]
+    pairs = []
+    for level, flow in enumerate(reversed(flows)):
+        scale = 4 << level  # flow2 stands at 1/4
+        if height >= scale and width >= scale:
+            pairs.append((scale, flow[..., : height // scale, : width // scale]))
+    return pairs[::-1]
+
+
+def _pool(x: Tensor, scale: int) -> Tensor:
+    height, width = (size // scale * scale for size in x.shape[-2:])
+    return F.avg_pool2d(x[..., :height, :width], scale)

@@ -1,0 +1,173 @@
+"""What both tasks share: the training step, its guard, and the optimiser."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import lightning as L
+import torch
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from torch import Tensor
+from torch.optim import Optimizer
+
+from flowdeblur.errors import Failure, UserError
+from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.training import processes
+from flowdeblur.training.objectives import Objective
+from flowdeblur.training.optimization import Optimization
+from flowdeblur.training.processes import FrameMeans
+from flowdeblur.types import Batch, Restoration
+
+
+class Task(L.LightningModule):
+    """Train ``network`` to minimise ``objective``.
+
+    Args:
+        network: the whole network.
+        objective: what is minimised.
+        optimization: optimiser and schedule.
+    """
+
+    score: ClassVar[str]
+    """The validation metric that checkpoints and sweeps are judged by."""
+    score_mode: ClassVar[str]
+    """``max`` or ``min``."""
+
+    def __init__(
+        self, network: FlowGuidedDeblurring, objective: Objective, optimization: Optimization
+    ) -> None:
+        super().__init__()
+        self.network, self.objective = network, objective
+        self.frame_scores: list[dict[str, float | str]] = []
+        """Scores of every test frame, with its ``key``; of the last test."""
+        self._optimization = optimization
+        self._terms: list[Tensor] = []  # of the batches that a step accumulates
+        self._suspects: list[str] = []  # samples of this process whose loss was no number
+        self._means = FrameMeans()
+
+    def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
+        """Run the part of the network that this task trains; in float32, whatever it ran in."""
+        raise NotImplementedError
+
+    def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """Score a validation batch: scores by name, each (B,), or () where it is of the batch."""
+        raise NotImplementedError
+
+    def evaluate_test(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """Score a test batch, perhaps by more than a validation batch."""
+        return self.evaluate(batch, prediction)
+
+    def losses(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """Terms of the objective and their ``total``."""
+        terms: dict[str, Tensor] = self.objective(
+            prediction, batch, self.network.frame_offsets, self.network.flow_offsets
+        )
+        return terms
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Lightning's hook."""
+        terms = self.losses(batch, self.predict(batch))
+        if not torch.isfinite(terms["total"]):
+            self._suspects += batch["key"]
+        self._terms.append(torch.stack(list(terms.values())).detach())
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+            self._log_terms(list(terms))
+        return terms["total"]
+
+    def _log_terms(self, names: list[str]) -> None:
+        """Log the step's loss: the mean over its accumulated batches and over all processes."""
+        mean = processes.total(torch.stack(self._terms).mean(0)) / processes.count()
+        self._terms = []
+        values = dict(zip(names, mean, strict=True))
+        loss = values.pop("total")
+        if not torch.isfinite(loss):  # in every process alike, so that none waits for another
+            samples = ", ".join(self._suspects) or "named by another process"
+            raise Failure(
+                f"the loss is {loss.item()} at step {self.global_step}, samples {samples}: "
+                "training has stopped; lower optimizer.optimizer.lr, or look at these samples"
+            )
+        self.log("train/loss", loss, prog_bar=True)
+        if len(values) > 1:
+            self.log_dict({f"train/{name}": value for name, value in values.items()})
+
+    # Lightning hands whatever a step returns to the callbacks, but declares tensors and mappings
+    # alone; a Restoration is a tuple.
+    def validation_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
+        """Lightning's hook; returns the prediction for the callbacks that show pictures."""
+        prediction = self.predict(batch, keep_rnn_weights=True)
+        self._collect(batch, prediction, self.evaluate(batch, prediction))
+        return prediction
+
+    def on_test_start(self) -> None:
+        """Lightning's hook."""
+        self.frame_scores = []
+
+    # As above.
+    def test_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
+        """Lightning's hook."""
+        prediction = self.predict(batch)
+        scores = self.evaluate_test(batch, prediction)
+        each = {name: score.tolist() for name, score in scores.items() if score.ndim}
+        for place, key in enumerate(batch["key"]):
+            self.frame_scores.append(
+                {"key": key, **{name: score[place] for name, score in each.items()}}
+            )
+        self._collect(batch, prediction, scores)
+        return prediction
+
+    def _collect(self, batch: Batch, prediction: Restoration, scores: dict[str, Tensor]) -> None:
+        loss = self.losses(batch, prediction)["total"]
+        self._means.add({**scores, "loss": loss}, len(batch["key"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Lightning's hook."""
+        for name, score in self._means.take(self.device).items():
+            self.log(f"val/{name}", score, prog_bar=f"val/{name}" == self.score)
+
+    def on_test_epoch_end(self) -> None:
+        """Lightning's hook."""
+        self.log_dict(
+            {f"test/{name}": score for name, score in self._means.take(self.device).items()}
+        )
+        self.frame_scores = processes.gathered(self.frame_scores)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Lightning's hook: the gradient's norm before it is clipped."""
+        # The trainer's logger connector sets the attribute, which its class does not declare.
+        interval: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self.trainer.global_step % interval == 0:
+            gradients = [each.grad for each in self.parameters() if each.grad is not None]
+            self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's hook.
+
+        Lightning refuses fused optimisers under every mixed precision, though only that of float16
+        scales the gradients.
+
+        Raises:
+            UserError: it is that of float16.
+        """
+        plugin = self.trainer.precision_plugin
+        if isinstance(plugin, MixedPrecision) and optimizer.defaults.get("fused"):
+            if plugin.scaler is not None:
+                raise UserError(
+                    "trainer.precision=16-mixed cannot clip the gradients of a fused optimizer; "
+                    "set trainer.precision=bf16-mixed, or optimizer.optimizer.fused=false"
+                )
+            Precision.clip_gradients(plugin, optimizer, gradient_clip_val or 0.0)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def configure_optimizers(self) -> Any:
+        """Lightning's hook."""
+        optimizer, scheduler = self._optimization.configure(self, self.trainer.max_steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }

@@ -1,0 +1,142 @@
+"""All checks of a data set, one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from tqdm import tqdm
+
+from flowdeblur.datasets.clips import Clip
+from flowdeblur.datasets.published import Published
+from flowdeblur.verification import inventory, judgement
+from flowdeblur.verification.alignment import Comparison
+from flowdeblur.verification.examination import Examination, examine
+from flowdeblur.verification.findings import Finding, findings_table, to_table
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A source whose clips lie in files."""
+
+    root: str
+
+    @property
+    def published(self) -> Published | None:
+        """What its authors say is in it; None where nobody does."""
+
+    @property
+    def layout(self) -> Sequence[str]:
+        """Patterns of what must lie below the root."""
+
+    def listing(self) -> list[Clip]:
+        """List the clips as they lie there."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found.
+
+    Attributes:
+        contents: a row for each split: its name, clips, frames, published clips and frames, sizes.
+        findings: what is wrong; places are relative to the root.
+        homes: where the data set is to be had.
+    """
+
+    contents: list[tuple[str, ...]]
+    findings: list[Finding]
+    homes: list[str]
+
+    def to_text(self, width: int) -> str:
+        """Lay out the report for a terminal of ``width`` characters."""
+        heading = ("split", "clips", "frames", "published", "rows x columns")
+        table = to_table([heading, *self.contents], width)
+        if not self.findings:
+            return f"{table}\n\nnothing is wrong"
+        number = len(self.findings)
+        wrong = "1 thing is wrong" if number == 1 else f"{number} things are wrong"
+        homes = "".join(f"\n\nto be had from {home}" for home in self.homes)
+        return f"{table}\n\n{wrong}:\n\n{findings_table(self.findings, width)}{homes}"
+
+
+def verify(sources: Mapping[str, Verifiable], workers: int | None = None) -> Report:
+    """Check splits of a data set, each by itself and against each other.
+
+    Args:
+        sources: by the name of the split; what is called "train" must share nothing with the rest.
+        workers: threads that decode and compare; None takes one a processor.
+
+    Raises:
+        UserError: the root is missing.
+    """
+    listings = {split: source.listing() for split, source in sources.items()}
+    total = sum(
+        len(clip.blurry.keys() | clip.sharp.keys()) for clips in listings.values() for clip in clips
+    )
+    findings: list[Finding] = []
+    contents = []
+    examined: dict[str, list[Examination]] = {}
+    # Threads, because decoding, hashing and Fourier transforms leave Python's lock alone.
+    pool = ThreadPoolExecutor(workers or os.cpu_count())
+    try:
+        with tqdm(total=total, unit="frame", disable=None, delay=1) as bar:
+            for split, source in sources.items():
+                check = partial(examine, again=_again(source), progress=bar.update)
+                examined[split] = list(pool.map(check, listings[split]))
+                findings += _of_split(split, source, examined[split])
+                contents.append(_contents(split, source.published, examined[split]))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    findings += inventory.shared(examined)
+    roots = [f"{Path(source.root).expanduser()}/" for source in sources.values()]
+    homes = {source.published.home for source in sources.values() if source.published}
+    return Report(contents, [each.relative_to(roots) for each in findings], sorted(homes))
+
+
+def _again(source: Verifiable) -> str | None:
+    published = source.published
+    return None if published is None else f"unpack {published.archive} again"
+
+
+def _of_split(split: str, source: Verifiable, examined: Sequence[Examination]) -> list[Finding]:
+    if not examined:
+        root = Path(source.root).expanduser()
+        return [inventory.nothing_found(split, root, source.layout)]
+    again, published = _again(source), source.published
+    findings = []
+    if published is not None and again is not None:
+        clips = [each.clip for each in examined]
+        findings += inventory.compare_numbers(split, clips, published, again)
+        if published.size is not None:
+            findings += inventory.compare_sizes(split, examined, published.size, again)
+    for each in examined:
+        findings += each.findings
+    phase = judgement.phase_of_sharp_frames([each for one in examined for each in one.comparisons])
+    findings += judgement.phase_finding(split, phase)
+    together: dict[str, list[Comparison]] = {}  # a clip's, and those of all single pictures
+    for each in examined:
+        place = str(each.clip.folders[0]) if len(each.clip.blurry) > 1 else split
+        together.setdefault(place, []).extend(each.comparisons)
+    for place, comparisons in together.items():
+        findings += judgement.judge_clip(place, comparisons, phase, again)
+    return findings
+
+
+def _contents(
+    split: str, published: Published | None, examined: Sequence[Examination]
+) -> tuple[str, ...]:
+    frames = sum(len(each.clip.blurry) for each in examined)
+    sizes = sorted({size for each in examined for size in each.sizes})
+    return (
+        split,
+        str(len(examined)),
+        str(frames),
+        "" if published is None else f"{published.clips} / {published.frames}",
+        ", ".join(f"{rows}x{columns}" for rows, columns in sizes[:3])
+        + (" ..." if len(sizes) > 3 else ""),
+    )

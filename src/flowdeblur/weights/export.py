@@ -1,0 +1,107 @@
+"""Networks for programs without this package, checked before they get their name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from flowdeblur import weights
+from flowdeblur.errors import Failure
+from flowdeblur.files import replacing
+from flowdeblur.weights import onnx_model, program
+from flowdeblur.weights.restorer import Restorer
+
+FORMATS: dict[str, ModuleType] = {each.SUFFIX: each for each in (onnx_model, program)}
+"""By suffix. Each module has ``write(restorer, path, facts)`` and ``open_restorer(path)``."""
+
+CHECKED_SIZES = ((64, 128), (100, 150), (257, 191))
+"""Heights and widths that every export is compared at; none is the one that it was traced at."""
+
+TOLERANCE, HALF_TOLERANCE = 1e-4, 2e-2
+"""Largest difference from PyTorch in float32, as a share of the largest value."""
+
+
+class Check(NamedTuple):
+    """What the written file did with frames of one size.
+
+    Attributes:
+        size: height and width.
+        difference: largest difference from PyTorch in float32, as a share of the largest value.
+        slowdown: its time over PyTorch's, the better of two runs each.
+    """
+
+    size: tuple[int, int]
+    difference: float
+    slowdown: float
+
+
+def export(
+    source: Path, path: Path, *, half: bool = False, licence: str | None = None
+) -> list[Check]:
+    """Export weights of this project, for any batch, height and width.
+
+    Args:
+        source: a weights file.
+        path: the file to write; its suffix is one of ``FORMATS``. Written beside and renamed after
+            the checks.
+        half: with weights and features in float16.
+        licence: of the weights; None for what the weights file says.
+
+    Returns:
+        The checks, one a size.
+
+    Raises:
+        UserError: the weights are missing or damaged, or an extra is not installed.
+        Failure: the written file computes something else than the network.
+    """
+    network = weights.load(source)
+    told = weights.describe(source)
+    facts = {
+        "flowdeblur": str(told["flowdeblur"]),
+        "frame_offsets": str(list(network.frame_offsets)),
+        "licence": licence or str(told["licence"] or "not stated"),
+    }
+    kind = FORMATS[path.suffix.lower()]
+    reference = Restorer(network)
+    exported = Restorer(weights.load(source).half() if half else network)
+    with replacing(path) as partial:
+        kind.write(exported, partial, facts)
+        restore = kind.open_restorer(partial)
+        checks = [_check(restore, reference, size) for size in CHECKED_SIZES]
+        worst = max(checks, key=lambda check: check.difference)
+        if not worst.difference <= (HALF_TOLERANCE if half else TOLERANCE):
+            height, width = worst.size
+            raise Failure(
+                f"{path}: not written, as it differs from PyTorch by {worst.difference:.1e} of the "
+                f"largest value at {height}x{width}" + ("; leave --half out" if half else "")
+            )
+    return checks
+
+
+@torch.inference_mode()
+def _check(
+    restore: Callable[[Tensor], Tensor], reference: Restorer, size: tuple[int, int]
+) -> Check:
+    generator = torch.Generator().manual_seed(0)
+    example = torch.rand(1, reference.frames, 3, *size, generator=generator)
+    wanted, seconds = _timed(reference, example)
+    got, seconds_exported = _timed(restore, example)
+    if got.shape != wanted.shape:
+        return Check(size, float("inf"), seconds_exported / seconds)
+    difference = (got - wanted).abs().max() / wanted.abs().max()
+    return Check(size, difference.item(), seconds_exported / seconds)
+
+
+def _timed(restore: Callable[[Tensor], Tensor], frames: Tensor) -> tuple[Tensor, float]:
+    times = []
+    for _ in range(2):
+        start = time.perf_counter()
+        restored = restore(frames)
+        times.append(time.perf_counter() - start)
+    return restored, min(times)

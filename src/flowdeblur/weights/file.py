@@ -1,0 +1,259 @@
+"""Weights for others: safetensors whose metadata rebuild the network."""
+
+from __future__ import annotations
+
+import functools
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor, nn
+
+import flowdeblur
+from flowdeblur import networks
+from flowdeblur.errors import UserError
+from flowdeblur.files import write_bytes
+from flowdeblur.networks import FlowGuidedDeblurring
+
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
+"""The weights that come with the package, NAME.safetensors."""
+
+DEFAULT = "default"
+"""The name of the weights that are used where the user names none."""
+
+
+def save(
+    path: Path,
+    network: FlowGuidedDeblurring,
+    config: Mapping[str, Any],
+    *,
+    training: Any = None,
+    licence: str | None = None,
+    metrics: Any = None,
+) -> None:
+    """Write a network's weights, and what a reader of the file should know.
+
+    Args:
+        path: a ``.safetensors`` file; written beside and renamed.
+        network: whose weights are written.
+        config: the model's configuration, as plain values.
+        training: the data and the budget of the training, as plain values; None if unknown.
+        licence: of the weights, an SPDX identifier or a sentence; None if not stated.
+        metrics: scores and the data that they were measured on, as plain values.
+
+    Raises:
+        OSError: the disk is full, the folder is read-only, ...; an earlier file stays.
+    """
+    facts = {
+        "config": config,
+        "training": training,
+        "licence": licence,
+        "metrics": metrics,
+        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+    }
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    _write(path, state, {"flowdeblur": flowdeblur.__version__}, facts)
+
+
+def load(name_or_path: str | Path = DEFAULT) -> FlowGuidedDeblurring:
+    """Rebuild a network from its weights; in evaluation mode, on the CPU, float32.
+
+    Args:
+        name_or_path: weights that come with the package, by name; or a ``.safetensors`` file
+            written by :func:`save`, or the folder of a run.
+
+    Raises:
+        UserError: the name is unknown, or the file is missing, damaged, or not one of this project.
+    """
+    path = locate(name_or_path)
+    tensors, metadata = read(path)
+    network: FlowGuidedDeblurring = build(_facts(metadata, path)["config"], path)
+    take(network, tensors, path)
+    return network.eval()
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """Find a weights file.
+
+    Args:
+        name_or_path: see :func:`load`. What has a suffix or a folder in it is a path, as is
+            everything that exists.
+
+    Raises:
+        UserError: no weights of this name come with the package.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path / "weights.safetensors"
+    if path.suffix or path.is_absolute() or len(path.parts) > 1 or path.exists():
+        return path
+    shipped = sorted(each.stem for each in PRETRAINED.glob("*.safetensors"))
+    if path.name not in shipped:
+        known = f"these do: {', '.join(shipped)}" if shipped else "none do in this version"
+        raise UserError(
+            f"{path}: no weights of this name come with flowdeblur ({known}); "
+            "name a .safetensors file"
+        )
+    return PRETRAINED / f"{path.name}.safetensors"
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return what a weights file says of itself.
+
+    Returns:
+        ``flowdeblur`` (the version that wrote it), ``config``, ``training``, ``licence``,
+        ``metrics`` and ``versions``; None where nothing is known.
+
+    Raises:
+        UserError: the file is missing, damaged, or not one of this project.
+    """
+    return _facts(read(path)[1], path)
+
+
+def annotate(path: Path, **facts: Any) -> None:
+    """Say more about a weights file: ``licence=``, ``training=``, ``metrics=``; tensors stay.
+
+    Raises:
+        UserError: the file is missing, damaged, or not one of this project.
+        TypeError: a fact has another name.
+    """
+    copy(path, path, **facts)
+
+
+def copy(source: Path, path: Path, *, half: bool = False, **facts: Any) -> None:
+    """Write a weights file again.
+
+    Args:
+        source: a weights file.
+        path: the file to write; written beside and renamed.
+        half: in float16, at half the size. Networks compute in float32 all the same.
+        facts: ``licence``, ``training``, ``metrics``, where they change.
+
+    Raises:
+        UserError: the file is missing, damaged, or not one of this project; or has weights beyond
+            the range of float16.
+        TypeError: a fact has another name.
+    """
+    unknown = sorted(facts.keys() - {"licence", "training", "metrics"})
+    if unknown:
+        raise TypeError(f"no such fact of a weights file: {', '.join(unknown)}")
+    tensors, metadata = read(source)
+    _facts(metadata, source)
+    if half:
+        tensors = {name: tensor.half() for name, tensor in tensors.items()}
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise UserError(f"{source}: {name} has values beyond float16; leave --half out")
+    _write(path, tensors, metadata, facts)
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors and metadata of a safetensors file.
+
+    Raises:
+        UserError: the file is missing, damaged, or something else (nothing else is ever unpickled).
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such weights file; name a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            return tensors, file.metadata() or {}
+    except SafetensorError:
+        raise UserError(
+            f"{path}: truncated, or not a safetensors file; fetch or write it again"
+        ) from None
+
+
+def take(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, prefix: str = "") -> None:
+    """Load ``tensors`` into ``module``, all of them or none.
+
+    Args:
+        module: receives the weights.
+        tensors: by name.
+        path: the file they come from, for the message.
+        prefix: only tensors whose names begin so are taken, without it.
+
+    Raises:
+        UserError: names the first layer that differs.
+    """
+    wanted = module.state_dict()
+    found = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+    for name in dict.fromkeys([*wanted, *found]):
+        here, there = _shape(wanted.get(name)), _shape(found.get(name))
+        if here != there:
+            raise UserError(
+                f"{path}: weights of another architecture: {prefix}{name} is {there} in the file "
+                f"and {here} in the model"
+            )
+    module.load_state_dict(found)
+
+
+def build(config: Any, path: Path) -> Any:
+    """Make the object that a model's configuration describes, from this project's networks only.
+
+    Raises:
+        UserError: the configuration names anything else, or does not fit this version's networks.
+    """
+    if isinstance(config, list):
+        return [build(each, path) for each in config]
+    if not isinstance(config, dict):
+        return config
+    arguments = {
+        key: build(value, path) for key, value in config.items() if not key.startswith("_")
+    }
+    target = str(config.get("_target_"))
+    package, _, name = target.rpartition(".")
+    if package != networks.__name__ or name not in networks.__all__:
+        raise UserError(
+            f"{path}: its configuration asks for {target}, which is no network of this project"
+        )
+    factory = getattr(networks, name)
+    try:
+        return (
+            functools.partial(factory, **arguments)
+            if config.get("_partial_")
+            else factory(**arguments)
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: its configuration does not fit flowdeblur {flowdeblur.__version__} ({error})"
+        ) from None
+
+
+def _write(
+    path: Path, state: dict[str, Tensor], metadata: Mapping[str, str], facts: Mapping[str, Any]
+) -> None:
+    texts = {name: json.dumps(fact) for name, fact in facts.items()}
+    write_bytes(path, serialize(state, {**metadata, **texts}))
+
+
+def _facts(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    if "config" not in metadata:
+        raise UserError(
+            f"{path}: holds no model configuration; use weights that flowdeblur has written"
+        )
+    known: dict[str, Any] = {"flowdeblur": metadata.get("flowdeblur")}
+    try:
+        for name in ("config", "training", "licence", "metrics", "versions"):
+            known[name] = json.loads(metadata.get(name, "null"))
+    except (ValueError, RecursionError):
+        raise UserError(
+            f"{path}: its metadata are damaged ({name}); fetch or write it again"
+        ) from None
+    return known
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "missing" if tensor is None else "x".join(map(str, tensor.shape)) or "scalar"

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import pickle
+import threading
+
+import filelock
+import numpy as np
+import pytest
+import torch
+
+from flowdeblur.cli import main
+from flowdeblur.data import Crop, TurnedCrop
+from flowdeblur.datasets import FrameFolders, PackedFrames
+from flowdeblur.datasets.packed import pack, writing
+from flowdeblur.errors import Failure, UserError
+from flowdeblur.video.images import write_picture
+
+COUNT, SIZE = 4, (40, 56)
+
+
+def picture(value, size=SIZE):
+    return np.random.default_rng(value).integers(0, 256, (*size, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for clip, first, size in (("a", 0, SIZE), ("b", 20, (SIZE[1], SIZE[0]))):
+        for kind, offset in (("input", 0), ("GT", 100)):
+            folder = tmp_path / "frames" / clip / kind
+            folder.mkdir(parents=True)
+            for number in range(COUNT):
+                value = first + offset + number
+                write_picture(folder / f"{number:05d}.png", picture(value, size))
+    return tmp_path / "frames"
+
+
+def packed(root, out):
+    pack(FrameFolders(str(root)).pairs(), out)
+    return out
+
+
+@pytest.fixture
+def out(root, tmp_path):
+    return packed(root, tmp_path / "packed")
+
+
+def files(folder):
+    return {each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in folder.iterdir()}
+
+
+@pytest.mark.parametrize("offsets", [(0, 1), (-1, 0, 1), (0,), (0, -1), (1, 0, -1)])
+@pytest.mark.parametrize("settings", [{}, {"last_frame": False}, {"first": 1, "every": 2}])
+def test_samples_are_those_of_the_pictures(root, out, offsets, settings):
+    expected = FrameFolders(str(root), **settings).open(offsets, ())
+    found = PackedFrames(str(out), **settings).open(offsets, ())
+    assert found.keys == expected.keys
+    assert len(found) == len(expected)
+    for index in range(len(expected)):
+        assert torch.equal(found[index]["frames"], expected[index]["frames"])
+        assert torch.equal(found[index]["sharp"], expected[index]["sharp"])
+        assert found[index]["key"] == expected[index]["key"]
+
+
+def test_clips_by_name(out):
+    assert PackedFrames(str(out), clips=["b"]).open((0,), ()).keys[0] == "b/00000"
+    assert {key[0] for key in PackedFrames(str(out), without=["b"]).open((0,), ()).keys} == {"a"}
+    with pytest.raises(UserError, match=r"holds no clip c; there are a, b"):
+        PackedFrames(str(out), clips=["c"]).open((0,), ())
+    with pytest.raises(UserError, match=r"no clip is left"):
+        PackedFrames(str(out), without=["a", "b"]).open((0,), ())
+
+
+def test_the_files_are_plain_arrays(out):
+    array = np.load(out / "a.blurry.npy", mmap_mode="r", allow_pickle=False)
+    assert array.shape == (COUNT, 3, *SIZE)
+    assert np.array_equal(array[2], picture(2).transpose(2, 0, 1))
+    index = json.loads((out / "index.json").read_text())
+    for clip in index["clips"]:
+        for kind in ("blurry", "sharp"):
+            assert files(out)[clip[kind]["file"]] == clip[kind]["sha256"]
+
+
+def test_frames_are_views_of_the_file(out):
+    """Changing the mapped memory changes a sample that was taken before: nothing was copied."""
+    samples = PackedFrames(str(out)).open((0, 1), ())
+    one, other = samples[0], samples[0]
+    before, digest = int(one["frames"][1, 0, 5, 5]), files(out)
+    one["frames"][1, 0, 5, 5] = 255 - before
+    assert int(other["frames"][1, 0, 5, 5]) == 255 - before
+    assert files(out) == digest  # and never the file itself
+
+
+@pytest.mark.parametrize("crop", [Crop((16, 16)), TurnedCrop((16, 16))])
+def test_patches_are_those_of_the_pictures(root, out, crop):
+    expected = FrameFolders(str(root)).open((0, 1), ())
+    found = PackedFrames(str(out)).open((0, 1), ())
+    for index in range(len(found)):
+        one, other = (crop(each[index], np.random.default_rng(index)) for each in (expected, found))
+        assert torch.equal(one["frames"], other["frames"])
+        assert torch.equal(one["sharp"], other["sharp"])
+
+
+def test_another_process_maps_the_files_anew(out):
+    samples = PackedFrames(str(out)).open((0, 1), ())
+    first = samples[0]
+    content = pickle.dumps(samples)
+    assert len(content) < 4000
+    assert torch.equal(pickle.loads(content)[0]["frames"], first["frames"])
+
+
+def test_a_killed_pack_goes_on_and_ends_with_the_same_bytes(root, out, tmp_path, monkeypatch):
+    again = tmp_path / "again"
+    write, calls = writing._write, 0
+
+    def killed(path, *arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            path.with_name(f".{path.stem}.partial-1.npy").write_bytes(b"half")
+            raise KeyboardInterrupt
+        write(path, *arguments)
+
+    monkeypatch.setattr(writing, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        packed(root, again)
+    assert not (again / "index.json").exists()
+    monkeypatch.setattr(writing, "_write", write)
+    packed(root, again)
+    assert calls == 3
+    assert files(again) == files(out)
+
+
+def test_out_that_holds_something_else(root, out, tmp_path, monkeypatch):
+    assert files(packed(root, out)) == files(out)  # complete: nothing to do
+    write_picture(root / "a" / "input" / "00009.png", picture(9))
+    write_picture(root / "a" / "GT" / "00009.png", picture(9))
+    with pytest.raises(UserError, match=r"packed: holds other frames, packed before"):
+        packed(root, out)
+    with pytest.raises(UserError, match=r"frames: is not empty"):
+        packed(root, root)
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "plan.json").write_text("[]")
+    with pytest.raises(UserError, match=r"begun: holds a pack of other frames that was cut short"):
+        packed(root, tmp_path / "begun")
+    monkeypatch.setattr(writing.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(UserError, match=r"small: the frames need .* GB more, but 0.0 GB are free"):
+        packed(root, tmp_path / "small")
+
+
+def test_two_processes_do_not_pack_into_one_folder(root, tmp_path):
+    (tmp_path / "out").mkdir()
+    with (
+        filelock.FileLock(tmp_path / "out" / ".lock", is_singleton=False),
+        pytest.raises(UserError, match=r"out: another process is writing there"),
+    ):
+        packed(root, tmp_path / "out")
+
+
+def test_pictures_that_cannot_be_packed_are_named(root, tmp_path):
+    path = root / "b" / "GT" / "00001.png"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match=r"b/GT/00001.png: is truncated"):
+        packed(root, tmp_path / "out")
+    assert not (tmp_path / "out" / "b.sharp.npy").exists()
+
+
+def shorten(out):
+    path = out / "a.sharp.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def remove(out):
+    (out / "b.blurry.npy").unlink()
+
+
+def exchange(out):
+    shape = (COUNT, 3, SIZE[1], SIZE[0])
+    np.save(out / "a.sharp.npy", np.zeros(shape, np.uint8))
+
+
+def scramble(out):
+    (out / "index.json").write_text("{")
+
+
+def reach_out(out):
+    text = (out / "index.json").read_text()
+    (out / "index.json").write_text(text.replace("a.sharp.npy", "../a.sharp.npy"))
+
+
+def outdate(out):
+    text = (out / "index.json").read_text()
+    (out / "index.json").write_text(text.replace("frames 1", "frames 0"))
+
+
+def forget(out):
+    (out / "index.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (shorten, r"a.sharp.npy: has \d+ bytes instead of \d+"),
+        (remove, r"b.blurry.npy: has 0 bytes"),
+        (exchange, r"a.sharp.npy: holds uint8 of \(4, 3, 56, 40\), not uint8 of \(4, 3, 40, 56\)"),
+        (scramble, r"index.json: is damaged or no index"),
+        (reach_out, r"index.json: ../a.sharp.npy is no plain file name"),
+        (outdate, r"index.json: is of format 'flowdeblur packed frames 0'"),
+        (forget, r"index.json: no such file; set data.root"),
+    ],
+)
+def test_damaged_packs_are_told(out, damage, message):
+    damage(out)
+    with pytest.raises(UserError, match=message):
+        PackedFrames(str(out)).open((0, 1), ())[0]
+
+
+def test_the_command_and_training_on_its_output(root, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["data", "pack", str(root), str(out)]) == 0
+    assert "2 clips, 8 frames" in capsys.readouterr().out
+    assert main(["data", "pack", str(root), str(out), "--clips", "c"]) == 2
+    assert "1 of 1 clips are missing, c for one" in capsys.readouterr().err
+    command = [
+        "train", "debug=fast", "model.width=4", "data=packed", f"data.root={out}",
+        "data.val.clips=[b]", "data.workers=1", "data.patch=[32,32]", "data.eval_batch_size=1",
+        "data.time_reversal=true", "trainer.accelerator=cpu", f"hydra.run.dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    assert main(command) == 0
+    assert "blurry input" in capsys.readouterr().out
+
+
+@pytest.fixture
+def server(out):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments, **keywords):
+            super().__init__(*arguments, directory=str(out), **keywords)
+
+        def log_message(self, *_):
+            self.server.served.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        server.served = []
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+def remote(server, cache, **settings):
+    return PackedFrames(f"http://127.0.0.1:{server.server_port}", cache=str(cache), **settings)
+
+
+def test_packed_frames_from_a_server(server, out, tmp_path):
+    cache = tmp_path / "cache"
+    expected, found = (
+        PackedFrames(str(out)).open((0, 1), ()),
+        remote(server, cache).open((0, 1), ()),
+    )
+    assert all(torch.equal(found[k]["frames"], expected[k]["frames"]) for k in range(len(found)))
+    server.served.clear()
+    remote(server, cache).open((0, 1), ())
+    assert not [path for path in server.served if path.endswith(".npy")]  # they are in the cache
+
+
+def test_only_the_chosen_clips_are_fetched(server, tmp_path):
+    remote(server, tmp_path / "cache", clips=["b"]).open((0, 1), ())
+    assert {path for path in server.served if path.endswith(".npy")} == {
+        "/b.blurry.npy",
+        "/b.sharp.npy",
+    }
+
+
+def test_what_the_server_sends_is_checked(server, out, tmp_path):
+    content = bytearray((out / "a.sharp.npy").read_bytes())
+    content[-1] ^= 1
+    (out / "a.sharp.npy").write_bytes(content)
+    with pytest.raises(Failure, match=r"a.sharp.npy: is not what its index tells"):
+        remote(server, tmp_path / "cache").open((0, 1), ())
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert not list(folder.glob("*a.sharp*"))
+
+
+def test_servers_that_do_not_serve(server, out, tmp_path):
+    (out / "b.sharp.npy").unlink()
+    with pytest.raises(Failure, match=r"/b.sharp.npy: cannot be fetched"):
+        remote(server, tmp_path / "cache").open((0, 1), ())
+    with pytest.raises(Failure, match=r"/nowhere/index.json: cannot be fetched"):
+        PackedFrames(f"http://127.0.0.1:{server.server_port}/nowhere").open((0,), ())
+    with pytest.raises(UserError, match=r"data.root=nonsense://x"):
+        PackedFrames("nonsense://x").open((0,), ())

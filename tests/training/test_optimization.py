@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+
+import pytest
+import torch
+from tests.composition import make_model
+
+from flowdeblur.training.optimization import Optimization, Polynomial, ReleasedGroups, WarmupCosine
+
+adam = functools.partial(torch.optim.Adam, lr=1e-3)
+
+
+def factors(schedule, steps):
+    parameter = torch.nn.Linear(1, 1)
+    optimizer, scheduler = Optimization(optimizer=adam, schedule=schedule).configure(
+        parameter, steps
+    )
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"] / 1e-3)
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def test_warmup_then_cosine():
+    rates = factors(WarmupCosine(warmup_steps=4, final=0.1), 104)
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[54] == pytest.approx((1 + 0.1) / 2)
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+    assert all(a >= b for a, b in itertools.pairwise(rates[4:]))
+
+
+def test_polynomial_does_not_depend_on_the_budget():
+    schedule = Polynomial(last_step=100, power=2.0)
+    assert factors(schedule, 50)[:50] == pytest.approx([(1 - k / 100) ** 2 for k in range(50)])
+
+
+def test_constant_by_default():
+    assert factors(None, 5) == [1.0] * 5
+
+
+def test_a_resumed_schedule_may_have_another_budget():
+    module = torch.nn.Linear(1, 1)
+    recipe = Optimization(optimizer=adam, schedule=WarmupCosine())
+    _, short = recipe.configure(module, 10)
+    state = short.state_dict()
+    optimizer, long = recipe.configure(module, 1000)
+    long.load_state_dict(state)
+    optimizer.step()
+    long.step()
+    assert long.get_last_lr()[0] == pytest.approx(1e-3 * (1 + math.cos(math.pi / 1000)) / 2)
+
+
+def test_released_groups():
+    network = make_model("proposed", width=4)
+    groups = ReleasedGroups(lr=1e-4, weight_decay=1e-6)(network)
+    settings = {
+        id(parameter): (group["lr"], group["weight_decay"])
+        for group in groups
+        for parameter in group["params"]
+    }
+    named = dict(network.named_parameters())
+    expected = {
+        "flow_subnet.conv1.weight": (1e-4, 1e-6),
+        "flow_subnet.conv1.bias": (1e-4, 0.0),
+        "flow_subnet.flow2.bias": (1e-4, 0.0),
+        "flow_subnet.deconv5.weight": (1e-4, 0.0),
+        "flow_subnet.up6to5.weight": (1e-4, 0.0),
+        "deblurring_subnet.d_deconv3.weight": (1e-4, 0.0),
+        "deblurring_subnet.d_deconv3_1.weight": (1e-4, 0.0),
+        "deblurring_subnet.d_conv3_2.weight": (1e-4, 1e-6),
+        "deblurring_subnet.d_conv3_2.bias": (2e-4, 1e-6),
+        "deblurring_subnet.d_conv0.bias": (2e-4, 1e-6),
+        "deblurring_subnet.rnn2.rnnw.bias": (2e-4, 1e-6),
+        "deblurring_subnet.rnn2.rnnw.weight": (1e-4, 1e-6),
+    }
+    assert {name: settings[id(named[name])] for name in expected} == expected
+    frozen = {name for name, each in named.items() if id(each) not in settings}
+    assert frozen == {
+        name
+        for name in named
+        if name.endswith("bias") and name.split(".")[1].startswith(("deconv", "up", "d_deconv"))
+    }
+    assert not any(named[name].requires_grad for name in frozen)
+
+
+def test_frozen_parameters_are_not_optimised():
+    module = torch.nn.Linear(2, 2)
+    module.bias.requires_grad_(False)
+    optimizer, _ = Optimization(optimizer=adam).configure(module, 1)
+    assert [p is module.weight for p in optimizer.param_groups[0]["params"]] == [True]
