@@ -14,7 +14,7 @@ from flowdeblur.data.datamodule import collate
 from flowdeblur.evaluation.metrics import end_point_error, psnr
 from flowdeblur.scenes import Scenes
 
-CARD = (Path(__file__).parents[1] / "docs" / "model_card.md").read_text()
+CARD = (Path(__file__).parents[2] / "docs" / "model_card.md").read_text()
 LARGEST = {"default": 17e6, "small": 2e6}
 
 
