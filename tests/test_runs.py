@@ -9,7 +9,7 @@ from tests.disk import room_for
 from tests.weights.test_file import Bomb
 
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.files import write_bytes
 from flowdeblur.runs import RunFolder
 
@@ -87,10 +87,10 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(folder):
     before = good.read_bytes()
     with room_for(len(before) // 2):
         with pytest.raises(
-            Failure, match=r"step_00000002.ckpt: cannot write the checkpoint .*unharmed"
+            RuntimeFailureError, match=r"step_00000002.ckpt: cannot write the checkpoint .*unharmed"
         ):
             save(folder, 2)
-        with pytest.raises(Failure):
+        with pytest.raises(RuntimeFailureError):
             save(folder, 1, {"state_dict": {"w": torch.ones(1000)}})
     assert good.read_bytes() == before
     assert list(folder.checkpoints.iterdir()) == [good]

@@ -1,23 +1,23 @@
-"""The two exceptions that the commands print as one line, without a traceback."""
+"""The exceptions that the commands print as one line, without a traceback."""
 
 from __future__ import annotations
 
 
-class UserError(Exception):
-    """A mistake of the user's, told in one line that names the file or key and the remedy.
+class FlowdeblurError(Exception):
+    """Base class of the project's errors.
 
     Attributes:
-        status: with which the commands exit.
+        status: exit status of the commands.
     """
+
+    status = 1
+
+
+class UserError(FlowdeblurError, ValueError):
+    """A mistake in the input: one line that names the file or key and the remedy."""
 
     status = 2
 
 
-class Failure(RuntimeError):
-    """Something that went wrong though the user did nothing wrong: one line of what and where.
-
-    Attributes:
-        status: with which the commands exit.
-    """
-
-    status = 1
+class RuntimeFailureError(FlowdeblurError, RuntimeError):
+    """A failure that is not the user's mistake (disk full, no memory, ...): one line."""

@@ -15,7 +15,7 @@ from flowdeblur.ablation.jobs import Job
 from flowdeblur.ablation.slurm import script, submit
 from flowdeblur.ablation.sweep import Point
 from flowdeblur.cli import main
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 
 TABLE4 = str(Path(__file__).parents[2] / "sweeps" / "table4.yaml")
 
@@ -88,7 +88,7 @@ def test_submit(tmp_path, monkeypatch):
     text = script("table4", tmp_path / "slurm", [job], ["run", "x.yaml"], [])
     assert submit(text, tmp_path / "slurm") == "Submitted 7"
     executable(tmp_path / "bin", "sbatch", 'echo "invalid partition" >&2; exit 1')
-    with pytest.raises(Failure, match="invalid partition"):
+    with pytest.raises(RuntimeFailureError, match="invalid partition"):
         submit(text, tmp_path / "slurm")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     with pytest.raises(UserError, match="sbatch: not found"):

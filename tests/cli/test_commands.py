@@ -9,7 +9,7 @@ import pytest
 
 import flowdeblur
 from flowdeblur.cli import COMMANDS, main
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 
 
 def test_the_command_is_installed():
@@ -54,7 +54,7 @@ def test_help_of_a_command_is_fast_and_has_an_example(command):
     ("error", "status", "printed"),
     [
         (UserError("x.png: is truncated"), 2, "error: x.png: is truncated"),
-        (Failure("the disk is full"), 1, "error: the disk is full"),
+        (RuntimeFailureError("the disk is full"), 1, "error: the disk is full"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (
             UserError(

@@ -15,7 +15,7 @@ from flowdeblur.cli import main
 from flowdeblur.data import Crop, TurnedCrop
 from flowdeblur.datasets import FrameFolders, PackedFrames
 from flowdeblur.datasets.packed import pack, writing
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.video.images import write_picture
 
 COUNT, SIZE = 4, (40, 56)
@@ -277,7 +277,7 @@ def test_what_the_server_sends_is_checked(server, out, tmp_path):
     content = bytearray((out / "a.sharp.npy").read_bytes())
     content[-1] ^= 1
     (out / "a.sharp.npy").write_bytes(content)
-    with pytest.raises(Failure, match=r"a.sharp.npy: is not what its index tells"):
+    with pytest.raises(RuntimeFailureError, match=r"a.sharp.npy: is not what its index tells"):
         remote(server, tmp_path / "cache").open((0, 1), ())
     (folder,) = (tmp_path / "cache").iterdir()
     assert not list(folder.glob("*a.sharp*"))
@@ -285,9 +285,9 @@ def test_what_the_server_sends_is_checked(server, out, tmp_path):
 
 def test_servers_that_do_not_serve(server, out, tmp_path):
     (out / "b.sharp.npy").unlink()
-    with pytest.raises(Failure, match=r"/b.sharp.npy: cannot be fetched"):
+    with pytest.raises(RuntimeFailureError, match=r"/b.sharp.npy: cannot be fetched"):
         remote(server, tmp_path / "cache").open((0, 1), ())
-    with pytest.raises(Failure, match=r"/nowhere/index.json: cannot be fetched"):
+    with pytest.raises(RuntimeFailureError, match=r"/nowhere/index.json: cannot be fetched"):
         PackedFrames(f"http://127.0.0.1:{server.server_port}/nowhere").open((0,), ())
     with pytest.raises(UserError, match=r"data.root=nonsense://x"):
         PackedFrames("nonsense://x").open((0,), ())

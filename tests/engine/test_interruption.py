@@ -229,13 +229,15 @@ def test_data_may_move_between_starts(tmp_path):
 def test_processes_that_begin_at_different_steps_are_stopped(monkeypatch):
     from types import SimpleNamespace
 
-    from flowdeblur.errors import Failure
+    from flowdeblur.errors import RuntimeFailureError
     from flowdeblur.training import processes
     from flowdeblur.training.callbacks import Agreement
 
     others = iter([150, -100])  # the largest step of all, and minus the smallest
     monkeypatch.setattr(processes, "largest", lambda number, device: next(others))
-    with pytest.raises(Failure, match="different newest checkpoints, of steps 100 and 150"):
+    with pytest.raises(
+        RuntimeFailureError, match="different newest checkpoints, of steps 100 and 150"
+    ):
         Agreement().on_train_start(SimpleNamespace(global_step=150), SimpleNamespace(device="cpu"))
 
 

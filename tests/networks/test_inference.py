@@ -5,7 +5,7 @@ import torch
 from tests.composition import make_model
 from torch import nn
 
-from flowdeblur.errors import Failure
+from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.networks.inference import infer
 
 
@@ -24,5 +24,7 @@ def test_it_restores_without_gradients_and_rnn_weights():
 
 
 def test_a_full_device_is_told_in_one_line():
-    with pytest.raises(Failure, match="cpu has too little memory for 50x40 frames; use the CPU"):
+    with pytest.raises(
+        RuntimeFailureError, match="cpu has too little memory for 50x40 frames; use the CPU"
+    ):
         infer(Full(), torch.rand(1, 2, 3, 40, 50))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.video.clips import Pick, Restored, number, picture
 
-from flowdeblur.errors import Failure
+from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.neighbours import neighbour
 from flowdeblur.video.clip import Frame
 from flowdeblur.video.restore import restore, windows
@@ -160,7 +160,9 @@ def test_short_memory_is_a_failure(full):
         def forward(self, frames, *, keep_rnn_weights=True):
             full()
 
-    with pytest.raises(Failure, match="too little memory for 64x48 frames; pass a smaller --tile"):
+    with pytest.raises(
+        RuntimeFailureError, match="too little memory for 64x48 frames; pass a smaller --tile"
+    ):
         list(restore(Greedy(), clip(2), device=CPU))
 
 
@@ -173,7 +175,7 @@ def test_values_that_are_not_finite_are_a_failure():
         def forward(self, frames, *, keep_rnn_weights=True):
             return Restored(frames[:, 0] * float("nan"))
 
-    with pytest.raises(Failure, match="output is not finite; its weights are damaged"):
+    with pytest.raises(RuntimeFailureError, match="output is not finite; its weights are damaged"):
         list(restore(Broken(), clip(2), device=CPU))
 
 

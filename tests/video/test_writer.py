@@ -11,7 +11,7 @@ from PIL import Image
 from tests.disk import room_for
 from tests.video.clips import decode, make_clip, number, picture, psnr, sound_packets
 
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.video.clip import Frame, VideoFormat
 from flowdeblur.video.codecs import FFV1, H264, HEVC, PRORES, Encoding
 from flowdeblur.video.colour import Colour
@@ -327,7 +327,7 @@ def noise(count):
 @pytest.mark.parametrize("count", [1, 80])
 def test_a_full_disk_leaves_no_video(tmp_path, count):
     message = r"a\.mp4: cannot be written \(File too large\); make room"
-    with room_for(5_000), pytest.raises(Failure, match=message):
+    with room_for(5_000), pytest.raises(RuntimeFailureError, match=message):
         write(tmp_path / "a.mp4", noise(count))
     assert list(tmp_path.iterdir()) == []
 
@@ -339,7 +339,7 @@ def test_a_full_disk_leaves_no_half_picture(tmp_path):
             sink(noise(1)[0])
 
     message = r"out: cannot be written \(File too large\); make room"
-    with room_for(5_000), pytest.raises(Failure, match=message):
+    with room_for(5_000), pytest.raises(RuntimeFailureError, match=message):
         run()
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [
         ".unfinished",

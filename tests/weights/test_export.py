@@ -12,7 +12,7 @@ import torch
 from tests.composition import MODELS, compose_config, make_model, plain
 
 from flowdeblur import cli, weights
-from flowdeblur.errors import Failure
+from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.weights import export as exporting
 from flowdeblur.weights import onnx_model
 
@@ -158,7 +158,7 @@ def test_a_file_that_computes_something_else_is_not_written(folder, tmp_path, ca
 def test_not_a_number_is_not_written(folder, tmp_path, monkeypatch, wrong):
     nan = staticmethod(lambda path: lambda frames: frames[:, 0] * float("nan"))
     monkeypatch.setattr(exporting.FORMATS[".pt2"], "open_restorer", nan)
-    with pytest.raises(Failure, match="differs from PyTorch by nan"):
+    with pytest.raises(RuntimeFailureError, match="differs from PyTorch by nan"):
         exporting.export(folder / "weights.safetensors", tmp_path / "out.pt2")
 
 

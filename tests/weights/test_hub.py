@@ -13,7 +13,7 @@ from huggingface_hub import errors
 from tests.composition import compose_config, make_model, plain
 
 from flowdeblur import weights
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.weights import hub
 
 CONFIG = plain(compose_config("model=without_rnns"))["model"] | {"width": 4}
@@ -101,7 +101,7 @@ def test_a_hub_that_does_not_answer_is_told_in_a_fresh_process():
     code = """if True:
         import huggingface_hub
         from flowdeblur.weights import hub
-        from flowdeblur.errors import Failure
+        from flowdeblur.errors import RuntimeFailureError
 
         def download(*arguments, **options):
             raise ConnectionError("no route")
@@ -109,7 +109,7 @@ def test_a_hub_that_does_not_answer_is_told_in_a_fresh_process():
         huggingface_hub.hf_hub_download = download
         try:
             hub.load("someone/deblur")
-        except Failure as error:
+        except RuntimeFailureError as error:
             print(error)
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -143,9 +143,13 @@ def test_bad_names_are_the_users_mistake():
     ("error", "expected", "message"),
     [
         (errors.LocalTokenNotFoundError("no token"), UserError, "run hf auth login"),
-        (errors.OfflineModeIsEnabled("offline"), Failure, r"the hub does not answer \(offline\)"),
-        (errors.LocalEntryNotFoundError("x"), Failure, "the hub does not answer"),
-        (errors.HTTPError("Name or service not known"), Failure, "service not known"),
+        (
+            errors.OfflineModeIsEnabled("offline"),
+            RuntimeFailureError,
+            r"the hub does not answer \(offline\)",
+        ),
+        (errors.LocalEntryNotFoundError("x"), RuntimeFailureError, "the hub does not answer"),
+        (errors.HTTPError("Name or service not known"), RuntimeFailureError, "service not known"),
     ],
 )
 def test_errors_of_the_hub_are_one_line(trained, monkeypatch, error, expected, message):

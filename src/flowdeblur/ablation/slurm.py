@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowdeblur.ablation.jobs import Job
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.files import write_text
 
 _SCRIPT = """\
@@ -76,7 +76,7 @@ def submit(text: str, folder: Path) -> str:
 
     Raises:
         UserError: there is no sbatch here.
-        Failure: sbatch refused.
+        RuntimeFailureError: sbatch refused.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "array.sbatch"
@@ -86,5 +86,5 @@ def submit(text: str, folder: Path) -> str:
     except FileNotFoundError:
         raise UserError(f"sbatch: not found on this machine; submit {path} where it is") from None
     if done.returncode:
-        raise Failure(f"sbatch refused {path}: {' '.join(done.stderr.split())}")
+        raise RuntimeFailureError(f"sbatch refused {path}: {' '.join(done.stderr.split())}")
     return done.stdout.strip()

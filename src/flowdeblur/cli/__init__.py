@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import flowdeblur
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import FlowdeblurError
 
 COMMANDS = {
     "train": "train a network, from the configuration in conf",
@@ -57,7 +57,7 @@ def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int
     """Run a command; print its expected errors in one line each, without a traceback."""
     try:
         return command(argv)
-    except (UserError, Failure) as error:
+    except FlowdeblurError as error:
         print(f"error: {_line(error)}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:

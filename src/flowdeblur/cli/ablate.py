@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help is quick
     from flowdeblur.ablation.jobs import Job, State
@@ -167,7 +167,9 @@ def _conclude(states: dict[str, State]) -> int:
     ):
         names = [name for name, each in states.items() if each == state]
         if names:
-            raise Failure(f"{len(names)} of {len(states)} {state}: {', '.join(names)}; {remedy}")
+            raise RuntimeFailureError(
+                f"{len(names)} of {len(states)} {state}: {', '.join(names)}; {remedy}"
+            )
     return 0
 
 

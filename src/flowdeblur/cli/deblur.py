@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flowdeblur.cli import explaining
 from flowdeblur.cli.deblur_arguments import parse
 from flowdeblur.cli.signals import stopping_cleanly
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import FlowdeblurError, RuntimeFailureError, UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
     import torch
@@ -35,8 +35,9 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         UserError: a mistake in the arguments or the files; OUT is as it was before.
-        Failure: IN is damaged, and OUT holds what could be decoded; or the network failed or OUT
-            cannot be written, and OUT is as it was before, or a folder to go on with.
+        RuntimeFailureError: IN is damaged, and OUT holds what could be decoded; or the
+            network failed or OUT cannot be written, and OUT is as it was before, or a folder
+            to go on with.
         KeyboardInterrupt: Ctrl-C, or the process was asked to end; the same holds of OUT.
     """
     arguments = parse(argv)
@@ -44,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             return _run(arguments)
         except OSError as error:
-            raise Failure(f"{error.filename}: {error.strerror}") from None
+            raise RuntimeFailureError(f"{error.filename}: {error.strerror}") from None
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -91,11 +92,11 @@ def _run(arguments: argparse.Namespace) -> int:
                 overwrite=arguments.overwrite,
             )
             _restore(network, reader, output, device, arguments)
-        except (UserError, Failure, OSError) as error:
+        except (FlowdeblurError, OSError) as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)
     if failed:
-        raise Failure(f"{failed} of {len(shard)} inputs failed, see above")
+        raise RuntimeFailureError(f"{failed} of {len(shard)} inputs failed, see above")
     return 0
 
 
@@ -152,7 +153,9 @@ def _restore(
     seconds = time.perf_counter() - started
     print(f"restored {count} frame{'s' * (count != 1)} in {seconds:.1f} s: {output.path}")
     if reader.damage:
-        raise Failure(f"{reader.path}: {reader.damage}; {output.path} holds what it still gave")
+        raise RuntimeFailureError(
+            f"{reader.path}: {reader.damage}; {output.path} holds what it still gave"
+        )
 
 
 def _verify(tiled: Tiled | None, reader: FrameReader, device: torch.device) -> None:

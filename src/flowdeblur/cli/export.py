@@ -29,8 +29,8 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         UserError: a mistake in the arguments, or the weights are missing or damaged.
-        Failure: the file computes something else than the network, or cannot be written. OUT is as
-            it was before.
+        RuntimeFailureError: the file computes something else than the network, or cannot be
+            written. OUT is as it was before.
     """
     arguments = _parser().parse_args(argv)
     suffixes = (".onnx", ".pt2", ".safetensors")

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from flowdeblur.cli.overrides import explain
 from flowdeblur.engine.configuration import config_dir
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import FlowdeblurError, UserError
 
 
 def run_job(
@@ -31,7 +31,7 @@ def run_job(
 
     Raises:
         UserError: the command line, or what the job says of it.
-        Failure: what the job says.
+        RuntimeFailureError: what the job says.
     """
     composed, errors, here = False, [], os.getpid()
 
@@ -40,7 +40,7 @@ def run_job(
         composed = True
         try:
             return job(config)
-        except (UserError, Failure) as error:
+        except FlowdeblurError as error:
             if os.getpid() != here:
                 raise  # a launcher runs this elsewhere, and brings the error back
             errors.append(error)  # kept from Hydra, which would say more than needs be
@@ -53,7 +53,7 @@ def run_job(
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(str(config_dir()), name, version_base="1.3")(guarded)()
-    except (UserError, Failure):
+    except FlowdeblurError:
         raise
     except Exception as error:
         if composed:

@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: a mistake in the arguments, or FILE is damaged or another model; OUT is as it was
             before.
-        Failure: OUT cannot be written.
+        RuntimeFailureError: OUT cannot be written.
     """
     arguments = _parser().parse_args(argv)
     check_output(arguments.output, (".safetensors",), overwrite=arguments.overwrite)

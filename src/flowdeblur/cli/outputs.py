@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 
 
 def check_output(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
@@ -39,10 +39,12 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the system's errors into one line about the output.
 
     Raises:
-        Failure: the disk is full, ...; what is written beside and renamed is as it was.
+        RuntimeFailureError: the disk is full, ...; what is written beside and renamed is as it was.
     """
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise Failure(f"{path}: cannot be written ({reason}); nothing was changed") from None
+        raise RuntimeFailureError(
+            f"{path}: cannot be written ({reason}); nothing was changed"
+        ) from None

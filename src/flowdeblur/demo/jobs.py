@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import FlowdeblurError, RuntimeFailureError, UserError
 from flowdeblur.explain import DUTY_CYCLE
 from flowdeblur.explain.clip import explain_clip
 from flowdeblur.video.clip import Frame, FrameReader, Sink, in_words
@@ -185,7 +185,7 @@ class Jobs:
             job.state = "done"
         except _Stopped:
             pass
-        except (UserError, Failure) as error:
+        except FlowdeblurError as error:
             # Where the file lies on this machine is nobody's business.
             job.message = str(error).replace(f"{job.folder}/in/", "").replace(str(job.folder), "")
             job.state = "failed"
@@ -221,7 +221,7 @@ class Jobs:
                     write(frame)
                 job.message = f"restored frame {number} of {reader.expected or 'the clip'}"
         if reader.damage:
-            raise Failure(f"{reader.path}: {reader.damage}")
+            raise RuntimeFailureError(f"{reader.path}: {reader.damage}")
         return path
 
     def _check(self, reader: FrameReader) -> None:

@@ -13,7 +13,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.files import write_bytes
 from flowdeblur.runs import RunFolder
 
@@ -33,7 +33,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save ``checkpoint``.
 
         Raises:
-            Failure: the disk is full or the folder is read-only; earlier checkpoints stay good.
+            RuntimeFailureError: the disk is full or the folder is read-only; earlier checkpoints
+                stay good.
         """
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
@@ -41,7 +42,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_bytes(Path(path), buffer.getvalue())
         except OSError as error:
-            raise Failure(
+            raise RuntimeFailureError(
                 f"{path}: cannot write the checkpoint ({error.strerror}); earlier ones are "
                 "unharmed: make room and give the same command again"
             ) from None

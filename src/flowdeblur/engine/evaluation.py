@@ -101,7 +101,7 @@ def evaluate(config: DictConfig) -> str:
 
     Raises:
         UserError: the configuration or a file it names is wrong.
-        Failure: a network's output is not finite, memory does not suffice, ...
+        RuntimeFailureError: a network's output is not finite, memory does not suffice, ...
     """
     settings = plain(config)
     groups = {name: settings.pop(name, None) for name in ("data", "protocols", "model")}

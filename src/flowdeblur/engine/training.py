@@ -76,7 +76,7 @@ def train(config: DictConfig) -> float:
 
     Raises:
         UserError: the configuration or a file it names is wrong.
-        Failure: training diverged, the disk is full, ...
+        RuntimeFailureError: training diverged, the disk is full, ...
     """
     settings = plain(config)
     check_root(settings)

@@ -63,7 +63,7 @@ class FromNetwork:
         """Restore.
 
         Raises:
-            Failure: the output is not finite, or the device's memory does not suffice.
+            RuntimeFailureError: the output is not finite, or the device's memory does not suffice.
         """
         output = infer(self.network, sample["frames"][None].float() / 255)
         restored = output.restored[0]

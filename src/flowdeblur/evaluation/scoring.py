@@ -176,7 +176,7 @@ def score(
 
     Raises:
         UserError: a frame cannot be read, or is too small.
-        Failure: a network's output is not finite, or memory does not suffice.
+        RuntimeFailureError: a network's output is not finite, or memory does not suffice.
     """
     evaluation = Evaluation(chosen, motion)
     indices = [

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 import flowdeblur
 from flowdeblur.devices import automatic_device
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.explain.explanation import Explanation, explain_frame
 from flowdeblur.explain.figures import tell
 from flowdeblur.explain.page import page
@@ -72,7 +72,7 @@ def explain_clip(
 
     Raises:
         UserError: the clip has no such frame.
-        Failure: the device's memory does not suffice.
+        RuntimeFailureError: the device's memory does not suffice.
     """
     stories, scores, explanations = [], [], []
     with filling(folder) as partial:
@@ -117,7 +117,7 @@ def explanations_of(
                     network, to_tensor(window, device), _directions(network, window), duty_cycle
                 )
             except torch.OutOfMemoryError:
-                raise Failure(
+                raise RuntimeFailureError(
                     f"{device} has too little memory to explain such frames; use --device cpu"
                 ) from None
             yield Explained(read - 1, window.current, explanation)

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from flowdeblur.errors import Failure
+from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.types import Restoration
 
 
@@ -23,15 +23,16 @@ def infer(network: nn.Module, frames: Tensor) -> Restoration:
         What the network returns, without ``rnn_weights``.
 
     Raises:
-        Failure: the restored frame is not finite, or the device's memory does not suffice.
+        RuntimeFailureError: the restored frame is not finite, or the device's memory does not
+            suffice.
     """
     try:
         output = cast(Restoration, network(frames, keep_rnn_weights=False))
     except torch.OutOfMemoryError:
         height, width = frames.shape[-2:]
-        raise Failure(
+        raise RuntimeFailureError(
             f"{frames.device} has too little memory for {width}x{height} frames; use the CPU"
         ) from None
     if not output.restored.isfinite().all():
-        raise Failure("the network's output is not finite; its weights are damaged")
+        raise RuntimeFailureError("the network's output is not finite; its weights are damaged")
     return output

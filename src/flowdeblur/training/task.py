@@ -10,7 +10,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from torch import Tensor
 from torch.optim import Optimizer
 
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.training import processes
 from flowdeblur.training.objectives import Objective
@@ -82,7 +82,7 @@ class Task(L.LightningModule):
         loss = values.pop("total")
         if not torch.isfinite(loss):  # in every process alike, so that none waits for another
             samples = ", ".join(self._suspects) or "named by another process"
-            raise Failure(
+            raise RuntimeFailureError(
                 f"the loss is {loss.item()} at step {self.global_step}, samples {samples}: "
                 "training has stopped; lower optimizer.optimizer.lr, or look at these samples"
             )

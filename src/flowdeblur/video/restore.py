@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from flowdeblur.devices import automatic_device
-from flowdeblur.errors import Failure
+from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.neighbours import neighbour
 from flowdeblur.video.clip import Frame, in_words
 from flowdeblur.video.images import Picture
@@ -58,7 +58,8 @@ def restore(
         The frames with restored images, rounded to the depth of their input.
 
     Raises:
-        Failure: the network's output is not finite, or the device's memory does not suffice.
+        RuntimeFailureError: the network's output is not finite, or the device's memory does not
+            suffice.
     """
     device = device or automatic_device()
     network = network.to(device).eval()
@@ -140,7 +141,7 @@ def _restore_images(
         if not isinstance(error, torch.OutOfMemoryError) and _CPU_IS_FULL not in str(error):
             raise
         size = in_words(windows[0].current.image.shape)
-        raise Failure(
+        raise RuntimeFailureError(
             f"{device} has too little memory for {size} frames; pass a smaller --tile or --batch, "
             "or --device cpu"
         ) from None
@@ -148,7 +149,7 @@ def _restore_images(
 
 def _to_picture(image: Tensor, dtype: np.dtype[np.uint8 | np.uint16]) -> Picture:
     if not image.isfinite().all():
-        raise Failure("the network's output is not finite; its weights are damaged")
+        raise RuntimeFailureError("the network's output is not finite; its weights are damaged")
     scaled = image.clamp(0, 1).mul_(np.iinfo(dtype).max).round_()
     depth = torch.uint8 if dtype == np.uint8 else torch.uint16
     picture: Picture = scaled.to(depth).permute(1, 2, 0).contiguous().cpu().numpy()

@@ -20,7 +20,7 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.files import replacing
 from flowdeblur.video.clip import Frame, Sink, VideoFormat
 from flowdeblur.video.codecs import Encoding
@@ -61,7 +61,7 @@ def writing_video(
 
     Raises:
         UserError: the suffix is not one of the codec's, or this kind of file cannot hold the sound.
-        Failure: the disk is full, or the file cannot be written for another reason.
+        RuntimeFailureError: the disk is full, or the file cannot be written for another reason.
     """
     encoding = encoding or Encoding()
     check_suffix(path, encoding)
@@ -100,7 +100,7 @@ def writing_pictures(journal: Journal) -> Iterator[Sink]:
     ``journal`` knows them.
 
     Raises:
-        Failure: the disk is full, or the folder cannot be written for another reason.
+        RuntimeFailureError: the disk is full, or the folder cannot be written for another reason.
     """
     folder = journal.folder
 
@@ -127,7 +127,7 @@ def writing_picture(path: Path) -> Iterator[Sink]:
 
     Raises:
         UserError: it cannot be decoded.
-        Failure: the disk is full, or the file cannot be written for another reason.
+        RuntimeFailureError: the disk is full, or the file cannot be written for another reason.
     """
 
     def write(frame: Frame) -> None:
@@ -201,7 +201,7 @@ def _failing_at(path: Path) -> Iterator[None]:
         yield
     except (OSError, av.FFmpegError) as error:
         reason = error.strerror or str(error)
-        raise Failure(
+        raise RuntimeFailureError(
             f"{path}: cannot be written ({reason}); make room, or name another OUT"
         ) from None
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from flowdeblur import weights
-from flowdeblur.errors import Failure
+from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.files import replacing
 from flowdeblur.weights import onnx_model, program
 from flowdeblur.weights.restorer import Restorer
@@ -58,7 +58,7 @@ def export(
 
     Raises:
         UserError: the weights are missing or damaged, or an extra is not installed.
-        Failure: the written file computes something else than the network.
+        RuntimeFailureError: the written file computes something else than the network.
     """
     network = weights.load(source)
     told = weights.describe(source)
@@ -77,7 +77,7 @@ def export(
         worst = max(checks, key=lambda check: check.difference)
         if not worst.difference <= (HALF_TOLERANCE if half else TOLERANCE):
             height, width = worst.size
-            raise Failure(
+            raise RuntimeFailureError(
                 f"{path}: not written, as it differs from PyTorch by {worst.difference:.1e} of the "
                 f"largest value at {height}x{width}" + ("; leave --half out" if half else "")
             )

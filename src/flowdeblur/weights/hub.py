@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from flowdeblur import weights
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.extras import import_extra
 from flowdeblur.files import filling, write_bytes, write_text
 from flowdeblur.networks import FlowGuidedDeblurring
@@ -63,7 +63,7 @@ def load(repository: str | Path, *, revision: str | None = None) -> FlowGuidedDe
 
     Raises:
         UserError: there is no such repository, or its weights are not of this project.
-        Failure: the hub cannot be reached.
+        RuntimeFailureError: the hub cannot be reached.
     """
     folder = Path(repository)
     path = folder / _WEIGHTS if folder.is_dir() else _download(str(repository), revision)
@@ -83,7 +83,7 @@ def push(source: str | Path, repository: str, *, private: bool = False) -> str:
 
     Raises:
         UserError: the weights or the repository are not as they should be, or there is no token.
-        Failure: the hub cannot be reached.
+        RuntimeFailureError: the hub cannot be reached.
     """
     hub = import_extra("huggingface_hub", "hub")
     with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +117,9 @@ def _telling(repository: str) -> Iterator[None]:
             f"{repository}: {_first_line(error)}; name a folder or owner/name, or run hf auth login"
         ) from None
     except (errors.HTTPError, OSError) as error:
-        raise Failure(f"{repository}: the hub does not answer ({_first_line(error)})") from None
+        raise RuntimeFailureError(
+            f"{repository}: the hub does not answer ({_first_line(error)})"
+        ) from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ import filelock
 from tqdm import tqdm
 
 from flowdeblur.datasets.packed.index import INDEX, Shard
-from flowdeblur.errors import Failure, UserError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.extras import import_extra
 from flowdeblur.files import replacing, write_bytes
 
@@ -28,7 +28,7 @@ def mirror(url: str, cache: Path) -> Path:
 
     Raises:
         UserError: the protocol needs another library; the cache cannot be written to.
-        Failure: the server does not answer, or has no such file.
+        RuntimeFailureError: the server does not answer, or has no such file.
     """
     system, path = _connect(url)
     try:
@@ -49,7 +49,8 @@ def fetch(url: str, shards: Sequence[Shard], folder: Path) -> None:
 
     Raises:
         UserError: ``folder`` cannot be written to.
-        Failure: the server does not answer, or sends something else than the index tells.
+        RuntimeFailureError: the server does not answer, or sends something else than the index
+            tells.
     """
     system, path = _connect(url)
     try:
@@ -64,7 +65,7 @@ def fetch(url: str, shards: Sequence[Shard], folder: Path) -> None:
                     except Exception as error:  # as above
                         raise _unreachable(f"{url.rstrip('/')}/{shard.file}", error) from error
                     if Shard.of(partial).sha256 != shard.sha256:
-                        raise Failure(
+                        raise RuntimeFailureError(
                             f"{url.rstrip('/')}/{shard.file}: is not what its index tells; start "
                             "again, or upload it again"
                         )
@@ -81,9 +82,11 @@ def _connect(url: str) -> tuple[Any, str]:
     return system, str(path).rstrip("/")
 
 
-def _unreachable(place: str, error: Exception) -> Failure:
+def _unreachable(place: str, error: Exception) -> RuntimeFailureError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return Failure(f"{place}: cannot be fetched ({reason}); see that it is there, and start again")
+    return RuntimeFailureError(
+        f"{place}: cannot be fetched ({reason}); see that it is there, and start again"
+    )
 
 
 def _unwritable(folder: Path, error: OSError) -> UserError:

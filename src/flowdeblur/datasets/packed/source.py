@@ -46,7 +46,7 @@ class PackedFrames:
 
         Raises:
             UserError: the folder holds no packed frames, not these clips, or damaged files.
-            Failure: the server cannot be reached, or sends something else.
+            RuntimeFailureError: the server cannot be reached, or sends something else.
         """
         remote = "://" in self.root
         folder = Path(self.root).expanduser()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lightning as L
 
-from flowdeblur.errors import Failure
+from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.training import processes
 
 
@@ -21,7 +21,7 @@ class Agreement(L.Callback):
         last = processes.largest(step, pl_module.device)
         first = -processes.largest(-step, pl_module.device)
         if first != last:
-            raise Failure(
+            raise RuntimeFailureError(
                 f"the processes found different newest checkpoints, of steps {first} and {last}: "
                 "the nodes do not see the same run folder; give the same command again, "
                 "or put hydra.run.dir on storage that they share"

@@ -14,7 +14,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from flowdeblur.errors import Failure
+from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.training import processes
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """Preemption and cancelling; the warning before SLURM's time limit, of ``sbatch`` and submitit."""
 
 
-class Interrupted(Failure):
+class Interrupted(RuntimeFailureError):
     """A signal ended the run; the same command goes on with it.
 
     Args:
