@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowdeblur.video.images import list_pictures, read_picture, write_picture
+from flowdeblur.video.images import list_images, read_image, write_image
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,9 +60,7 @@ def test_it_trains_and_deblurs_outside_the_clone(wheel, tmp_path):
     frames.mkdir()
     for number in range(3):
         noise = np.random.default_rng(number).integers(0, 256, (45, 60, 3), dtype=np.uint8)
-        write_picture(frames / f"{number}.png", noise)
+        write_image(frames / f"{number}.png", noise)
     for out, weights in (("learnt", ["--weights=run/weights.safetensors"]), ("shipped", [])):
         run(command, "deblur", "frames", out, *weights, cwd=tmp_path)
-        assert [read_picture(each).shape for each in list_pictures(tmp_path / out)] == [
-            (45, 60, 3)
-        ] * 3
+        assert [read_image(each).shape for each in list_images(tmp_path / out)] == [(45, 60, 3)] * 3

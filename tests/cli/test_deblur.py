@@ -24,7 +24,7 @@ from flowdeblur.networks import (
     FlowSubnet,
     SpatiallyVariantRNN,
 )
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def folder(tmp_path):
     path = tmp_path / "frames"
     path.mkdir()
     for index in range(3):
-        write_picture(path / f"{index + 9}.tif", picture(index))
+        write_image(path / f"{index + 9}.tif", picture(index))
     return path
 
 
@@ -105,7 +105,7 @@ def test_a_folder_becomes_a_video(run, folder, tmp_path, options, rate):
 
 
 def test_a_picture_becomes_a_picture(run, tmp_path, caplog):
-    write_picture(tmp_path / "in.png", picture())
+    write_image(tmp_path / "in.png", picture())
     status, said, _ = run(tmp_path / "in.png", tmp_path / "out.webp")
     assert (status, said.startswith("restored 1 frame in")) == (0, True)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.webp")), picture())
@@ -115,7 +115,7 @@ def test_a_picture_becomes_a_picture(run, tmp_path, caplog):
 @pytest.mark.parametrize(("first", "second"), [("2", "1"), ("1", "2")])
 def test_a_pair_becomes_a_picture(run, tmp_path, first, second):
     for index in (1, 2):
-        write_picture(tmp_path / f"{index}.png", picture(index))
+        write_image(tmp_path / f"{index}.png", picture(index))
     pair = [tmp_path / f"{name}.png" for name in (first, second)]
     status, said, error = run(*pair, tmp_path / "out.png")
     assert (status, error, said.startswith("restored 1 frame in")) == (0, "", True)
@@ -124,7 +124,7 @@ def test_a_pair_becomes_a_picture(run, tmp_path, first, second):
 
 def test_pictures_become_a_folder_or_a_video(run, tmp_path):
     for index in (1, 2, 3):
-        write_picture(tmp_path / f"{index}.png", picture(index))
+        write_image(tmp_path / f"{index}.png", picture(index))
     names = [tmp_path / f"{index}.png" for index in (1, 2, 3)]
     assert run(*names, tmp_path / "out")[0] == 0
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["1.png", "2.png", "3.png"]
@@ -146,7 +146,7 @@ def test_any_size_with_a_real_network(run, tmp_path, size):
         flow_subnet=FlowSubnet,
         width=2,
     )
-    write_picture(tmp_path / "in.png", picture(0, size))
+    write_image(tmp_path / "in.png", picture(0, size))
     assert run(tmp_path / "in.png", tmp_path / "out.png", network=network)[0] == 0
     assert Image.open(tmp_path / "out.png").size == size[::-1]
 
@@ -168,7 +168,7 @@ def several(tmp_path):
         make_clip(path / "x.mkv", count).rename(path / name)
     (path / "d").mkdir()
     for index in range(2):
-        write_picture(path / "d" / f"{index}.png", picture(index))
+        write_image(path / "d" / f"{index}.png", picture(index))
     return path
 
 
@@ -256,7 +256,7 @@ def test_a_damaged_picture_passes_through(run, folder, tmp_path):
 
 def test_a_damaged_picture_is_not_replaced_by_its_neighbour(run, tmp_path):
     for index in (1, 2):
-        write_picture(tmp_path / f"{index}.png", picture(index))
+        write_image(tmp_path / f"{index}.png", picture(index))
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:70])
     status, _, error = run(tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out.png")
     assert status == 2
@@ -496,9 +496,9 @@ def mess(tmp_path_factory):
     for name in ("text.mp4", "text.png", "a.xyz", "file"):
         (path / name).write_text("some words\n" * 50)
     for name in ("a.png", "frames/1.png", "frames/2.png", "mixed/1.png", "twins/1.png"):
-        write_picture(path / name, picture())
-    write_picture(path / "twins/1.jpg", picture())
-    write_picture(path / "mixed/2.png", picture(0, (48, 32)))
+        write_image(path / name, picture())
+    write_image(path / "twins/1.jpg", picture())
+    write_image(path / "mixed/2.png", picture(0, (48, 32)))
     (path / "dangling.mp4").symlink_to("nowhere.mp4")
     Image.new("CMYK", (64, 48)).save(path / "cmyk.jpg")
     Image.new("RGBA", (64, 48)).save(path / "clear.png")

@@ -18,7 +18,7 @@ from tests.composition import compose_config, make_model
 from flowdeblur import weights
 from flowdeblur.cli import main
 from flowdeblur.engine.configuration import plain
-from flowdeblur.video.images import read_picture, write_picture
+from flowdeblur.video.images import read_image, write_image
 
 CLIPS = {"a": (4, (48, 72)), "b": (3, (64, 40))}
 
@@ -38,7 +38,7 @@ def root(tmp_path):
             for kind, image in (("blurry", blurry.astype(np.uint8)), ("sharp", sharp)):
                 path = tmp_path / "data" / "val" / clip / kind / f"{frame:05d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_picture(path, image)
+                write_image(path, image)
     return tmp_path / "data"
 
 
@@ -69,7 +69,7 @@ def metrics_of(folder):
 
 
 def psnr_of(restored, sharp):
-    return peak_signal_noise_ratio(read_picture(sharp), read_picture(restored))
+    return peak_signal_noise_ratio(read_image(sharp), read_image(restored))
 
 
 def test_weights_are_scored_under_several_protocols(evaluate, root, tmp_path):
@@ -165,7 +165,7 @@ def test_restoring_from_the_same_frame(evaluate, root, tmp_path):
     network = weights.load(path)
     scores = []
     for sharp in sorted((root / "val" / "a" / "sharp").iterdir()):
-        blurry = torch.from_numpy(read_picture(root / "val" / "a" / "blurry" / sharp.name)).permute(
+        blurry = torch.from_numpy(read_image(root / "val" / "a" / "blurry" / sharp.name)).permute(
             2, 0, 1
         )
         with torch.inference_mode():
@@ -173,7 +173,7 @@ def test_restoring_from_the_same_frame(evaluate, root, tmp_path):
         rounded = restored.clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()
         scores.append(
             peak_signal_noise_ratio(
-                read_picture(sharp).astype(float), rounded.astype(float), data_range=255
+                read_image(sharp).astype(float), rounded.astype(float), data_range=255
             )
         )
     measured = metrics_of(out)["protocols"]["all_frames"]["clips"]["a"]["same_frame"]["psnr"]
@@ -217,7 +217,7 @@ def test_flicker_is_measured_along_the_flow_of_the_sharp_frames(tmp_path, capsys
         }.items():
             path = tmp_path / folder / f"{frame:05d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_picture(path, image.astype(np.uint8))
+            write_image(path, image.astype(np.uint8))
     errors = {}
     for method in ("steady", "flickers"):
         out = tmp_path / f"scores of {method}"
@@ -257,7 +257,7 @@ def mistakes(tmp_path, root):
     for clip in CLIPS:
         shutil.copytree(root / "val" / clip / "blurry", tmp_path / "theirs" / clip)
     shutil.copytree(tmp_path / "theirs", tmp_path / "small")
-    write_picture(tmp_path / "small" / "a" / "00000.png", picture(0, (24, 40)))
+    write_image(tmp_path / "small" / "a" / "00000.png", picture(0, (24, 40)))
     shutil.copytree(tmp_path / "theirs", tmp_path / "twice")
     shutil.copy(tmp_path / "twice" / "a" / "00001.png", tmp_path / "twice" / "a" / "00001.bmp")
     for frame in (1, 2):

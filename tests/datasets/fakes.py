@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 SIZE = (72, 96)
 STEPS = 9  # instants averaged for a blurry frame
@@ -56,4 +56,4 @@ def write_clip(blurry: Path, sharp: Path, frames, *, first=0, digits=5, suffix="
         folder.mkdir(parents=True, exist_ok=True)
     for number, pair in enumerate(frames, start=first):
         for folder, picture in zip((blurry, sharp), pair, strict=True):
-            write_picture(folder / f"{number:0{digits}d}{suffix}", picture)
+            write_image(folder / f"{number:0{digits}d}{suffix}", picture)

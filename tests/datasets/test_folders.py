@@ -10,7 +10,7 @@ from PIL import Image
 from flowdeblur.cli import main
 from flowdeblur.datasets import FrameFolders
 from flowdeblur.errors import UserError
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 COUNT, SIZE = 5, (72, 80)
 
@@ -25,7 +25,7 @@ def make_clip(root: Path, name: str, first: int, *, size=SIZE, suffix=".png", co
         folder = root / name / kind
         folder.mkdir(parents=True)
         for frame in range(count):
-            write_picture(folder / f"{frame:05d}{suffix}", picture(first + offset + frame, size))
+            write_image(folder / f"{frame:05d}{suffix}", picture(first + offset + frame, size))
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_another_layout(tmp_path):
         folder = tmp_path / f"train_{kind}" / "000"
         folder.mkdir(parents=True)
         for frame in range(3):
-            write_picture(folder / f"{frame:08d}.png", picture(value + frame))
+            write_image(folder / f"{frame:08d}.png", picture(value + frame))
     samples = FrameFolders(str(tmp_path), "train_blur/*", "train_sharp/*").open((0, 1), ())
     assert [each["key"] for each in samples] == [f"000/{frame:08d}" for frame in range(3)]
 
@@ -108,7 +108,7 @@ def cut(path: Path) -> None:
 
 
 def sixteen_bit(path: Path) -> None:
-    write_picture(path, picture(0).astype(np.uint16) * 257)
+    write_image(path, picture(0).astype(np.uint16) * 257)
 
 
 def transparent(path: Path) -> None:
@@ -137,7 +137,7 @@ def empty(root: Path) -> None:
 
 
 def other_size(root: Path) -> None:
-    write_picture(root / "train/a/sharp/00003.png", picture(0, (72, 81)))
+    write_image(root / "train/a/sharp/00003.png", picture(0, (72, 81)))
 
 
 def missing(root: Path) -> None:
@@ -145,7 +145,7 @@ def missing(root: Path) -> None:
 
 
 def surplus(root: Path) -> None:
-    write_picture(root / "train/a/sharp/00009.png", picture(0))
+    write_image(root / "train/a/sharp/00009.png", picture(0))
 
 
 def not_a_picture(root: Path) -> None:

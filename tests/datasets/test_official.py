@@ -14,7 +14,7 @@ from flowdeblur.datasets.official.reds import REDS4
 from flowdeblur.datasets.published import Published
 from flowdeblur.engine.configuration import instantiate, plain
 from flowdeblur.errors import UserError
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 FRAMES = pan(3)
 PUBLISHED = [  # clips, frames: the figures of the papers and of the data sets' pages
@@ -170,7 +170,7 @@ def hide(tmp_path, monkeypatch):
     ):
         for place, picture in zip((folder, "GT"), pair, strict=True):
             (tmp_path / place).mkdir(parents=True, exist_ok=True)
-            write_picture(tmp_path / place / f"{name}.png", picture)
+            write_image(tmp_path / place / f"{name}.png", picture)
     return tmp_path
 
 
@@ -229,7 +229,7 @@ def realblur(tmp_path, monkeypatch):
         pair = FRAMES[number % 3]
         for kind, picture in zip(("blur", "gt"), pair, strict=True):
             (tmp_path / folder / scene / kind).mkdir(parents=True, exist_ok=True)
-            write_picture(tmp_path / folder / scene / kind / f"{kind}_{number}.png", picture)
+            write_image(tmp_path / folder / scene / kind / f"{kind}_{number}.png", picture)
         place = f"{folder}/{scene}"
         lines.append(f"{place}/gt/gt_{number}.png {place}/blur/blur_{number}.png\n")
     (tmp_path / "RealBlur_J_train_list.txt").write_text(lines[0])

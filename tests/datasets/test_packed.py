@@ -16,7 +16,7 @@ from flowdeblur.data import Crop, TurnedCrop
 from flowdeblur.datasets import FrameFolders, PackedFrames
 from flowdeblur.datasets.packed import pack, writing
 from flowdeblur.errors import RuntimeFailureError, UserError
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 COUNT, SIZE = 4, (40, 56)
 
@@ -33,7 +33,7 @@ def root(tmp_path):
             folder.mkdir(parents=True)
             for number in range(COUNT):
                 value = first + offset + number
-                write_picture(folder / f"{number:05d}.png", picture(value, size))
+                write_image(folder / f"{number:05d}.png", picture(value, size))
     return tmp_path / "frames"
 
 
@@ -135,8 +135,8 @@ def test_a_killed_pack_goes_on_and_ends_with_the_same_bytes(root, out, tmp_path,
 
 def test_out_that_holds_something_else(root, out, tmp_path, monkeypatch):
     assert files(packed(root, out)) == files(out)  # complete: nothing to do
-    write_picture(root / "a" / "input" / "00009.png", picture(9))
-    write_picture(root / "a" / "GT" / "00009.png", picture(9))
+    write_image(root / "a" / "input" / "00009.png", picture(9))
+    write_image(root / "a" / "GT" / "00009.png", picture(9))
     with pytest.raises(UserError, match=r"packed: holds other frames, packed before"):
         packed(root, out)
     with pytest.raises(UserError, match=r"frames: is not empty"):

@@ -13,8 +13,8 @@ from tests.video.clips import make_clip, picture
 from flowdeblur.demo.server import serving
 from flowdeblur.explain.clip import explain_clip
 from flowdeblur.types import Restoration
-from flowdeblur.video.images import write_picture
-from flowdeblur.video.reader import PictureReader
+from flowdeblur.video.images import write_image
+from flowdeblur.video.reader import ImageReader
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -89,8 +89,8 @@ def slide(page, slider, share):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_explanation_opens_from_disk_and_compares(open_page, tmp_path, width):
     for index in range(2):
-        write_picture(tmp_path / f"{index}.png", picture(index, (90, 160)))
-    clip = PictureReader(tmp_path, sorted(tmp_path.iterdir()), Fraction(30))
+        write_image(tmp_path / f"{index}.png", picture(index, (90, 160)))
+    clip = ImageReader(tmp_path, sorted(tmp_path.iterdir()), Fraction(30))
     explain_clip(Darken(), clip, tmp_path / "why", chosen=[0], duty_cycle=0.8)
     page = open_page((tmp_path / "why" / "index.html").as_uri(), width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -22,7 +22,7 @@ from flowdeblur.demo.server import serving
 from flowdeblur.engine.configuration import plain
 from flowdeblur.errors import UserError
 from flowdeblur.types import Restoration
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 SMALL = Limits(megabytes=1, frames=8, pixels=64 * 64, jobs=2)
 
@@ -98,7 +98,7 @@ def clip_bytes(tmp_path, count=4, **options):
 
 
 def picture_bytes(tmp_path, index=0):
-    write_picture(tmp_path / "picture.png", picture(index))
+    write_image(tmp_path / "picture.png", picture(index))
     return (tmp_path / "picture.png").read_bytes()
 
 

@@ -15,8 +15,8 @@ from flowdeblur import cli, weights
 from flowdeblur.errors import UserError
 from flowdeblur.explain.clip import check_choice, explain_clip, explanations_of
 from flowdeblur.types import Restoration
-from flowdeblur.video.images import read_picture, write_picture
-from flowdeblur.video.reader import PictureReader, VideoReader
+from flowdeblur.video.images import read_image, write_image
+from flowdeblur.video.reader import ImageReader, VideoReader
 
 CPU = torch.device("cpu")
 
@@ -40,8 +40,8 @@ def clip(tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for index in range(5):
-        write_picture(folder / f"{index}.png", picture(index, (40, 50)))
-    return PictureReader(folder, sorted(folder.iterdir()), Fraction(30))
+        write_image(folder / f"{index}.png", picture(index, (40, 50)))
+    return ImageReader(folder, sorted(folder.iterdir()), Fraction(30))
 
 
 def test_a_folder_with_page_scores_and_pictures(clip, tmp_path):
@@ -57,7 +57,7 @@ def test_a_folder_with_page_scores_and_pictures(clip, tmp_path):
         *(f"{frame}_{kind}.png" for frame in (0, 3) for kind in kinds),
     }
     np.testing.assert_array_equal(
-        read_picture(tmp_path / "why" / "3_input.png"), picture(3, (40, 50))
+        read_image(tmp_path / "why" / "3_input.png"), picture(3, (40, 50))
     )
     scores = json.loads((tmp_path / "why" / "scores.json").read_text())
     assert scores["duty_cycle"] == 0.5
@@ -90,8 +90,8 @@ def test_the_last_frame_is_explained_from_its_predecessor(clip):
 
 def test_deep_pictures_are_explained(tmp_path):
     deep = picture(0, (40, 50)).astype(np.uint16) * 257
-    write_picture(tmp_path / "deep.png", deep)
-    reader = PictureReader(tmp_path / "deep.png", [tmp_path / "deep.png"], Fraction(30))
+    write_image(tmp_path / "deep.png", deep)
+    reader = ImageReader(tmp_path / "deep.png", [tmp_path / "deep.png"], Fraction(30))
     (only,) = explanations_of(Shift(), reader, None, 0.8, CPU)
     expected = torch.from_numpy(picture(0, (40, 50))).permute(2, 0, 1) / 255
     torch.testing.assert_close(only.explanation.blurry, expected)
@@ -146,7 +146,7 @@ def test_an_interrupted_command_goes_on_and_keeps_the_explanation(
     from flowdeblur.video import writer
 
     why, out = tmp_path / "why", tmp_path / "out"
-    write = writer.write_picture
+    write = writer.write_image
 
     def interrupted(path, *arguments, **options):
         if path.parent == out and list(out.glob("*.png")):
@@ -155,7 +155,7 @@ def test_an_interrupted_command_goes_on_and_keeps_the_explanation(
 
     command = (clip.path, out, "--weights", weights_file, "--explain", why, "--frames", "1")
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "write_picture", interrupted)
+        patched.setattr(writer, "write_image", interrupted)
         assert deblur(*command) == 130
     pages = {each: each.stat().st_mtime_ns for each in why.rglob("*")}
     capsys.readouterr()

@@ -9,7 +9,7 @@ import av
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 SIZE = (48, 64)
 
@@ -30,7 +30,7 @@ def frame(number: int, speed: int = 2, seed: int = 0) -> np.ndarray:
 def picture_clip(folder, count=6, seed=0):
     folder.mkdir(parents=True)
     for number in range(count):
-        write_picture(folder / f"{number:04d}.png", frame(number, seed=seed))
+        write_image(folder / f"{number:04d}.png", frame(number, seed=seed))
     return folder
 
 

@@ -16,7 +16,7 @@ from flowdeblur.synthesis import Recipe, Videos
 from flowdeblur.synthesis import clip as clip_module
 from flowdeblur.synthesis.dataset import synthesize
 from flowdeblur.synthesis.inputs import find_clips
-from flowdeblur.video.images import read_picture
+from flowdeblur.video.images import read_image
 
 RECIPE = Recipe(duty_cycle=(0.5, 0.9), noise=(0.0, 0.02), jpeg=(50, 90), seed=3)
 
@@ -38,10 +38,10 @@ def test_the_layout_is_dvds_and_the_sharp_frame_the_middle(videos, tmp_path):
     assert samples.keys == [f"{clip}/{number:05d}" for clip in "ab" for number in range(4)]
     for number, known in enumerate(described[0]["frames"]):
         assert known["source_frame"] == number + 1  # the ends have no whole exposure
-        sharp = read_picture(tmp_path / "out" / "a" / "GT" / f"{number:05d}.png")
+        sharp = read_image(tmp_path / "out" / "a" / "GT" / f"{number:05d}.png")
         assert np.array_equal(sharp, frame(number + 1, seed=1))
         assert known["blur_px"]["mean"] == pytest.approx(2, abs=0.3)
-        blurry = read_picture(tmp_path / "out" / "a" / "input" / f"{number:05d}.png")
+        blurry = read_image(tmp_path / "out" / "a" / "input" / f"{number:05d}.png")
         error = np.mean((blurry.astype(float) - sharp) ** 2)
         assert known["psnr"] == pytest.approx(10 * np.log10(255**2 / error), abs=2e-3)
 
@@ -67,7 +67,7 @@ def test_draws_depend_on_the_clip_and_the_seed():
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(videos, tmp_path, monkeypatch):
     make(videos, tmp_path / "whole")
-    write, calls = clip_module.write_picture, 0
+    write, calls = clip_module.write_image, 0
 
     def killed(path, image):
         nonlocal calls
@@ -78,27 +78,27 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(videos, tmp_path, mon
             raise KeyboardInterrupt
         write(path, image)
 
-    monkeypatch.setattr(clip_module, "write_picture", killed)
+    monkeypatch.setattr(clip_module, "write_image", killed)
     with pytest.raises(KeyboardInterrupt):
         make(videos, tmp_path / "out")
     assert not (tmp_path / "out" / "a").exists()
-    monkeypatch.setattr(clip_module, "write_picture", write)
+    monkeypatch.setattr(clip_module, "write_image", write)
     make(videos, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_a_clip_that_was_replaced_in_between_is_made_of_the_new_one(videos, tmp_path, monkeypatch):
-    write = clip_module.write_picture
+    write = clip_module.write_image
 
     def killed(path, image):
         if path.stem == "00001":
             raise KeyboardInterrupt
         write(path, image)
 
-    monkeypatch.setattr(clip_module, "write_picture", killed)
+    monkeypatch.setattr(clip_module, "write_image", killed)
     with pytest.raises(KeyboardInterrupt):
         make(videos, tmp_path / "out")
-    monkeypatch.setattr(clip_module, "write_picture", write)
+    monkeypatch.setattr(clip_module, "write_image", write)
     shutil.rmtree(videos / "a")
     picture_clip(videos / "a", seed=9)
     make(videos, tmp_path / "out")
@@ -108,7 +108,7 @@ def test_a_clip_that_was_replaced_in_between_is_made_of_the_new_one(videos, tmp_
 
 def test_what_is_complete_is_not_made_again(videos, tmp_path, monkeypatch):
     first = make(videos, tmp_path / "out")
-    monkeypatch.setattr(clip_module, "write_picture", None)
+    monkeypatch.setattr(clip_module, "write_image", None)
     assert make(videos, tmp_path / "out") == first
 
 
@@ -117,7 +117,7 @@ def test_the_command(tmp_path, capsys):
     command = ["data", "synthesize", str(tmp_path / "videos"), str(tmp_path / "out")]
     assert main([*command, "--scale", "0.5", "--duty-cycle", "0.8"]) == 0
     assert "pan.mp4: 4 frames, duty cycle 0.80, blur" in capsys.readouterr().out
-    sharp = read_picture(tmp_path / "out" / "pan" / "GT" / "00000.png")
+    sharp = read_image(tmp_path / "out" / "pan" / "GT" / "00000.png")
     assert sharp.shape == (24, 32, 3)
 
 

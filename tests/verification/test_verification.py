@@ -14,7 +14,7 @@ from flowdeblur.datasets.published import Published
 from flowdeblur.errors import UserError
 from flowdeblur.verification import verify
 from flowdeblur.verification.findings import to_table
-from flowdeblur.video.images import read_picture, write_picture
+from flowdeblur.video.images import read_image, write_image
 
 COUNT = 6
 
@@ -75,7 +75,7 @@ def empty(path):
 
 
 def deep(path):
-    write_picture(path, read_picture(path).astype(np.uint16) * 257)
+    write_image(path, read_image(path).astype(np.uint16) * 257)
 
 
 def text(path):
@@ -139,7 +139,7 @@ def test_a_frame_twice(root):
 
 
 def test_frames_of_another_size(root):
-    write_picture(root / "train/walk/sharp/00011.png", pan(1, size=(72, 95))[0][1])
+    write_image(root / "train/walk/sharp/00011.png", pan(1, size=(72, 95))[0][1])
     assert the_one(frames(root)) == (
         "train/walk/sharp",
         "00011.png: 72x95 pixels, but the clip is 72x96",
@@ -178,7 +178,7 @@ def test_two_frames_exchanged(root):
 
 
 def test_a_sharp_frame_of_another_scene(root):
-    write_picture(root / "train/walk/sharp/00010.png", pan(1, start=(380, 400))[0][1])
+    write_image(root / "train/walk/sharp/00010.png", pan(1, start=(380, 400))[0][1])
     ((where, wrong, _),) = [row for row in found(frames(root)) if "unlike" in row[1]]
     assert where == "train/walk/blurry"
     assert wrong.endswith("correlation below 0.5): 00010")
@@ -225,7 +225,7 @@ def test_recompressed_copies_are_found_by_their_pixels(root):
 def test_black_frames_are_no_leak(root):
     for clip in ("train/walk", "val/street"):
         for kind in ("blurry", "sharp"):
-            write_picture(root / clip / kind / "00008.png", np.zeros((*SIZE, 3), np.uint8))
+            write_image(root / clip / kind / "00008.png", np.zeros((*SIZE, 3), np.uint8))
     assert not [row for row in found(frames(root)) if "training" in row[1]]
 
 
@@ -355,10 +355,10 @@ def test_single_pictures(tmp_path, monkeypatch):
         folder = "train" if number < 4 else "test/test-close-ups"
         for place, picture in zip((folder, "GT"), pair, strict=True):
             (tmp_path / place).mkdir(parents=True, exist_ok=True)
-            write_picture(tmp_path / place / f"{number}fromGOPR.MP4.png", picture)
+            write_image(tmp_path / place / f"{number}fromGOPR.MP4.png", picture)
     sources = {split: HIDE(str(tmp_path), split) for split in ("train", "test")}
     assert found(sources) == []
-    write_picture(tmp_path / "GT/2fromGOPR.MP4.png", pan(1, start=(380, 400))[0][1])
+    write_image(tmp_path / "GT/2fromGOPR.MP4.png", pan(1, start=(380, 400))[0][1])
     ((where, wrong, _),) = [row for row in found(sources) if "unlike" in row[1]]
     assert (where, wrong.rpartition(" ")[2]) == ("train", "train/2fromGOPR.MP4")
     (tmp_path / "GT/2fromGOPR.MP4.png").unlink()
@@ -378,7 +378,7 @@ def test_realblur_with_a_file_missing(tmp_path, monkeypatch):
     )
     for kind, picture in zip(("blur", "gt"), pan(1)[0], strict=True):
         (tmp_path / place / kind).mkdir(parents=True)
-        write_picture(tmp_path / place / kind / f"{kind}_7.png", picture)
+        write_image(tmp_path / place / kind / f"{kind}_7.png", picture)
     source = {"test": RealBlur(str(tmp_path), "test")}
     assert found(source) == []
     (tmp_path / place / "gt/gt_7.png").unlink()

@@ -13,11 +13,11 @@ from tests.video.clips import cut, number, picture, psnr
 from flowdeblur.errors import UserError
 from flowdeblur.video.images import (
     SUFFIXES,
-    list_pictures,
-    picture_size,
-    read_picture,
+    image_size,
+    list_images,
+    read_image,
     read_profile,
-    write_picture,
+    write_image,
 )
 
 LOSSLESS = [each for each in SUFFIXES if not each.startswith(".jp")]
@@ -47,9 +47,9 @@ def deep_png(path, image):
 @pytest.mark.parametrize("suffix", LOSSLESS)
 def test_what_is_written_is_read(tmp_path, suffix):
     path = tmp_path / f"picture{suffix}"
-    write_picture(path, picture())
+    write_image(path, picture())
     np.testing.assert_array_equal(np.asarray(Image.open(path).convert("RGB")), picture())
-    image = read_picture(path)
+    image = read_image(path)
     np.testing.assert_array_equal(image, picture())
     assert image.dtype == np.uint8
     assert image.flags.writeable
@@ -62,8 +62,8 @@ def test_jpeg_keeps_the_resolution_of_colour(tmp_path):
     stripes = np.zeros((48, 64, 3), np.uint8)
     stripes[:, ::2] = (200, 40, 40)
     stripes[:, 1::2] = (40, 40, 200)
-    write_picture(path, stripes)
-    assert psnr(read_picture(path), stripes) > 30  # 4:2:0 would average the columns: 12 dB
+    write_image(path, stripes)
+    assert psnr(read_image(path), stripes) > 30  # 4:2:0 would average the columns: 12 dB
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "PA", "RGBA", "YCbCr"])
@@ -72,11 +72,11 @@ def test_opaque_modes_become_rgb(tmp_path, mode):
     source = source.convert("P").convert("PA") if mode == "PA" else source.convert(mode)
     path = tmp_path / ("picture.tif" if mode in ("YCbCr", "PA") else "picture.png")
     source.save(path)
-    np.testing.assert_array_equal(read_picture(path), np.asarray(source.convert("RGB")))
+    np.testing.assert_array_equal(read_image(path), np.asarray(source.convert("RGB")))
 
 
 def test_deep_colour_png_keeps_16_bits(tmp_path, deep):
-    image = read_picture(deep_png(tmp_path / "deep.png", deep))
+    image = read_image(deep_png(tmp_path / "deep.png", deep))
     assert image.dtype == np.uint16
     np.testing.assert_array_equal(image, deep)
 
@@ -87,7 +87,7 @@ def test_deep_colour_tiff_keeps_16_bits(tmp_path, deep, compression, planes):
     path = tmp_path / "deep.tif"
     pixels = deep if planes == "contig" else np.moveaxis(deep, -1, 0)
     tifffile.imwrite(path, pixels, photometric="rgb", planarconfig=planes, compression=compression)
-    image = read_picture(path)
+    image = read_image(path)
     assert image.dtype == np.uint16
     np.testing.assert_array_equal(image, deep)
 
@@ -96,18 +96,18 @@ def test_deep_grey_keeps_16_bits(tmp_path, deep):
     for suffix in (".png", ".tif"):
         path = tmp_path / f"grey{suffix}"
         Image.fromarray(deep[..., 0]).save(path)
-        np.testing.assert_array_equal(read_picture(path), np.stack([deep[..., 0]] * 3, -1))
+        np.testing.assert_array_equal(read_image(path), np.stack([deep[..., 0]] * 3, -1))
 
 
 def test_deep_opaque_alpha_is_dropped(tmp_path, deep):
     opaque = np.concatenate([deep, np.full_like(deep[..., :1], 65535)], -1)
-    np.testing.assert_array_equal(read_picture(deep_png(tmp_path / "a.png", opaque)), deep)
+    np.testing.assert_array_equal(read_image(deep_png(tmp_path / "a.png", opaque)), deep)
 
 
 def test_deep_png_is_written_for_others(tmp_path, deep):
     path = tmp_path / "deep.png"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    write_picture(path, deep, profile=profile)
+    write_image(path, deep, profile=profile)
     with av.open(str(path)) as container:
         np.testing.assert_array_equal(next(container.decode(video=0)).to_ndarray(), deep)
     with Image.open(path) as other:
@@ -120,7 +120,7 @@ def test_deep_png_is_written_for_others(tmp_path, deep):
 def test_the_colour_profile_is_kept(tmp_path, suffix):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     path = tmp_path / f"picture{suffix}"
-    write_picture(path, picture(), profile=profile)
+    write_image(path, picture(), profile=profile)
     assert Image.open(path).info["icc_profile"] == profile
     assert read_profile(path) == profile
 
@@ -140,8 +140,8 @@ def test_orientation_is_applied(tmp_path, orientation, suffix):
     Image.fromarray(picture()).save(path, exif=exif)
     with Image.open(path) as source:
         expected = np.asarray(ImageOps.exif_transpose(source))
-    np.testing.assert_array_equal(read_picture(path), expected)
-    assert picture_size(path) == expected.shape[:2]
+    np.testing.assert_array_equal(read_image(path), expected)
+    assert image_size(path) == expected.shape[:2]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -151,10 +151,10 @@ def test_orientation_of_deep_tiff_is_applied(tmp_path, orientation, deep):
     tifffile.imwrite(path, deep, photometric="rgb", extratags=[tag])
     with Image.open(path) as source:  # turned, but cut to 8 bits
         expected = np.asarray(source)
-    image = read_picture(path)
+    image = read_image(path)
     assert image.dtype == np.uint16
     np.testing.assert_array_equal(image >> 8, expected)
-    assert picture_size(path) == expected.shape[:2]
+    assert image_size(path) == expected.shape[:2]
 
 
 def test_transparency_is_refused(tmp_path, deep):
@@ -167,16 +167,16 @@ def test_transparency_is_refused(tmp_path, deep):
     deep_png(tmp_path / "deep.png", np.concatenate([deep, deep[..., :1]], -1))
     for name in ("rgba", "la", "p", "deep"):
         with pytest.raises(UserError, match=rf"{name}\.png: has transparent pixels; flatten"):
-            read_picture(tmp_path / f"{name}.png")
+            read_image(tmp_path / f"{name}.png")
 
 
 def test_modes_without_rgb_are_refused(tmp_path):
     Image.fromarray(picture()).convert("CMYK").save(tmp_path / "a.jpg")
     with pytest.raises(UserError, match=r"a\.jpg: is in CMYK mode; convert it to RGB"):
-        read_picture(tmp_path / "a.jpg")
+        read_image(tmp_path / "a.jpg")
     Image.fromarray(picture()[..., 0].astype(np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=r"a\.tif: is in F mode; convert"):
-        read_picture(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
@@ -185,7 +185,7 @@ def test_animations_are_refused(tmp_path, suffix):
     path = tmp_path / f"film{suffix}"
     first.save(path, save_all=True, append_images=[second])
     with pytest.raises(UserError, match="holds 2 pictures; save each"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_the_main_picture_of_several_in_a_jpeg_is_read(tmp_path):
@@ -193,7 +193,7 @@ def test_the_main_picture_of_several_in_a_jpeg_is_read(tmp_path):
     main, second = Image.fromarray(picture(2)), Image.fromarray(picture(5))
     main.save(path, format="MPO", save_all=True, append_images=[second], quality=95)
     assert Image.open(path).n_frames == 2
-    assert number(read_picture(path)) == 2
+    assert number(read_image(path)) == 2
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -201,22 +201,22 @@ def test_the_main_picture_of_several_in_a_jpeg_is_read(tmp_path):
 def test_truncated_pictures_are_refused(tmp_path, suffix, part):
     path = tmp_path / f"picture{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    write_picture(path, noise)
+    write_image(path, noise)
     with pytest.raises(UserError, match="is truncated or not a picture; replace or remove it"):
-        read_picture(cut(path, part))
+        read_image(cut(path, part))
 
 
 @pytest.mark.parametrize("part", [0.5, 0.98])
 def test_truncated_deep_pictures_are_refused(tmp_path, deep, part):
     path = cut(deep_png(tmp_path / "deep.png", deep), part)
     with pytest.raises(UserError, match="is truncated or not a picture"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_what_is_no_picture_is_refused(tmp_path):
     text = tmp_path / "text.png"
     text.write_text("not a picture " * 20)
-    for read in (read_picture, picture_size, read_profile):
+    for read in (read_image, image_size, read_profile):
         with pytest.raises(UserError, match=r"text\.png: is truncated or not a picture"):
             read(text)
         with pytest.raises(UserError, match=r"none\.png: cannot be read \(No such file"):
@@ -225,12 +225,12 @@ def test_what_is_no_picture_is_refused(tmp_path):
 
 def test_writing_refuses_what_it_would_lose(tmp_path, deep):
     with pytest.raises(UserError, match=r"a\.gif: unknown picture suffix; use one of \.png"):
-        write_picture(tmp_path / "a.gif", picture())
+        write_image(tmp_path / "a.gif", picture())
     with pytest.raises(UserError, match=r"a\.jpg: .* 16 bits a channel is written as \.png only"):
-        write_picture(tmp_path / "a.jpg", deep)
+        write_image(tmp_path / "a.jpg", deep)
     for wrong in (picture().astype(np.float32), picture()[..., 0]):
         with pytest.raises(ValueError, match="expected \\(H, W, 3\\) uint8 or uint16, got"):
-            write_picture(tmp_path / "a.png", wrong)
+            write_image(tmp_path / "a.png", wrong)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -238,14 +238,14 @@ def test_pictures_are_listed_in_natural_order(tmp_path):
     names = ["1.png", "2.jpg", "9.PNG", "010.png", "10.png", "a2.tiff", "a10.webp"]
     for name in [*reversed(names), "notes.txt", "._1.png", "clip.mp4"]:
         (tmp_path / name).touch()
-    assert [each.name for each in list_pictures(tmp_path)] == names
+    assert [each.name for each in list_images(tmp_path)] == names
 
 
 def test_folders_without_pictures_are_refused(tmp_path):
     with pytest.raises(UserError, match="none: no such folder"):
-        list_pictures(tmp_path / "none")
+        list_images(tmp_path / "none")
     with pytest.raises(UserError, match="holds no pictures; put"):
-        list_pictures(tmp_path)
+        list_images(tmp_path)
     (tmp_path / "file.png").touch()
     with pytest.raises(UserError, match=r"file\.png: not a folder"):
-        list_pictures(tmp_path / "file.png")
+        list_images(tmp_path / "file.png")

@@ -7,7 +7,7 @@ import pytest
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.codecs import FFV1, PRORES, Encoding
-from flowdeblur.video.inputs import Source, find_sources
+from flowdeblur.video.inputs import InputClip, find_sources
 from flowdeblur.video.outputs import collect, is_finished
 
 
@@ -32,7 +32,7 @@ def test_videos_and_folders_are_clips_in_their_order(here):
 
 def test_pictures_are_one_clip(here):
     (source,) = find_sources(["x2.jpg", "x1.png"])
-    assert source == Source(Path("x2.jpg"), (Path("x2.jpg"), Path("x1.png")))
+    assert source == InputClip(Path("x2.jpg"), (Path("x2.jpg"), Path("x1.png")))
     assert not source.is_video
     assert find_sources(["x*"]) == find_sources(["x1.png", "x2.jpg"])
 
@@ -70,7 +70,7 @@ def test_mistakes(here, names, line):
 
 def test_a_video_keeps_its_rate(here):
     with pytest.raises(UserError, match=r"^--fps: a video keeps its own frame rate"):
-        Source(Path("a2.mp4")).open(Fraction(24))
+        InputClip(Path("a2.mp4")).open(Fraction(24))
 
 
 def test_every_clip_gets_an_output_under_its_name(here):

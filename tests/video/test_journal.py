@@ -10,10 +10,10 @@ from tests.video.clips import picture
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.clip import Frame
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 from flowdeblur.video.journal import Journal, is_unfinished, origin
-from flowdeblur.video.reader import PictureReader
-from flowdeblur.video.writer import writing_pictures
+from flowdeblur.video.reader import ImageReader
+from flowdeblur.video.writer import writing_images
 
 
 def frame(name):
@@ -22,7 +22,7 @@ def frame(name):
 
 def interrupted(journal, *names):
     def run():
-        with writing_pictures(journal) as sink:
+        with writing_images(journal) as sink:
             for name in names:
                 sink(frame(name))
             raise KeyboardInterrupt
@@ -42,7 +42,7 @@ def test_a_folder_is_gone_on_with(tmp_path, caplog):
     assert caplog.messages == [f"{folder}: 3 frames are kept; the same command goes on from there"]
     again = Journal(folder, "origin")
     assert again.done == {"a", "b.c", 'd"\n'}
-    with writing_pictures(again) as sink:
+    with writing_images(again) as sink:
         sink(frame("e"))
     assert written(folder) == ["a.png", "b.c.png", 'd"\n.png', "e.png"]
     assert not is_unfinished(folder)
@@ -82,13 +82,13 @@ def test_overwriting_an_unfinished_folder_keeps_it_unfinished(tmp_path):
 
 def test_the_origin_follows_input_weights_and_options(tmp_path):
     for name in ("1.png", "2.png"):
-        write_picture(tmp_path / name, picture())
+        write_image(tmp_path / name, picture())
     paths = [tmp_path / "1.png", tmp_path / "2.png"]
 
     def now(count=2, seed=0, *options):
         torch.manual_seed(seed)
         network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.BatchNorm2d(3))
-        return origin(PictureReader(tmp_path, paths[:count], Fraction(25)), network, *options)
+        return origin(ImageReader(tmp_path, paths[:count], Fraction(25)), network, *options)
 
     first = now()
     assert now() == first
@@ -101,7 +101,7 @@ def test_the_origin_follows_input_weights_and_options(tmp_path):
 def test_a_picture_that_cannot_be_decoded_is_copied(tmp_path):
     broken = tmp_path / "1.jpg"
     broken.write_bytes(b"not a picture")
-    with writing_pictures(Journal(tmp_path / "out", "origin")) as sink:
+    with writing_images(Journal(tmp_path / "out", "origin")) as sink:
         sink(Frame(np.zeros((2, 2, 3), np.uint8), "1", Fraction(0), damaged=True, file=broken))
     assert written(tmp_path / "out") == ["1.jpg"]
     assert (tmp_path / "out" / "1.jpg").read_bytes() == b"not a picture"

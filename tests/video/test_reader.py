@@ -12,8 +12,8 @@ from av.stream import Disposition
 from tests.video.clips import cut, decode, make_clip, number, picture, psnr
 
 from flowdeblur.errors import UserError
-from flowdeblur.video.images import list_pictures, write_picture
-from flowdeblur.video.reader import PictureReader, VideoReader
+from flowdeblur.video.images import list_images, write_image
+from flowdeblur.video.reader import ImageReader, VideoReader
 
 # ITU-R BT.601, BT.709 and BT.2020: the weights of red and blue in luma.
 LUMA = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
@@ -22,7 +22,7 @@ LUMA = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0
 @pytest.fixture
 def folder(tmp_path):
     for index in range(3):
-        write_picture(tmp_path / f"{index + 9}.png", picture(index))
+        write_image(tmp_path / f"{index + 9}.png", picture(index))
     return tmp_path
 
 
@@ -258,7 +258,7 @@ def test_no_decoded_frame_is_held(tmp_path):
 
 
 def test_frames_of_a_folder(folder):
-    reader = PictureReader(folder, list_pictures(folder), Fraction(25))
+    reader = ImageReader(folder, list_images(folder), Fraction(25))
     frames = list(reader)
     assert [frame.name for frame in frames] == ["9", "10", "11"]
     assert [number(frame.image) for frame in frames] == [0, 1, 2]
@@ -267,22 +267,22 @@ def test_frames_of_a_folder(folder):
 
 
 def test_the_first_picture_of_another_size_is_named(folder):
-    write_picture(folder / "10.png", picture(0, (32, 64)))
-    write_picture(folder / "11.png", picture(0, (16, 64)))
+    write_image(folder / "10.png", picture(0, (32, 64)))
+    write_image(folder / "11.png", picture(0, (16, 64)))
     with pytest.raises(UserError, match=r"10\.png: is 64x32, but the first frame 9\.png is 64x48"):
-        PictureReader(folder, list_pictures(folder), Fraction(25))
+        ImageReader(folder, list_images(folder), Fraction(25))
 
 
 def test_two_pictures_of_one_name_are_refused(folder):
-    write_picture(folder / "10.jpg", picture())
+    write_image(folder / "10.jpg", picture())
     with pytest.raises(UserError, match=r"10\.jpg: another frame is named 10; remove one"):
-        PictureReader(folder, list_pictures(folder), Fraction(25))
+        ImageReader(folder, list_images(folder), Fraction(25))
 
 
 def test_pictures_that_cannot_be_decoded_are_marked(folder):
     (folder / "9.png").write_bytes((folder / "9.png").read_bytes()[:60])
     (folder / "11.png").write_bytes(b"")
-    reader = PictureReader(folder, list_pictures(folder), Fraction(25))
+    reader = ImageReader(folder, list_images(folder), Fraction(25))
     frames = list(reader)
     assert [frame.damaged for frame in frames] == [True, False, True]
     assert [number(frame.image) for frame in frames] == [1, 1, 1]
@@ -295,7 +295,7 @@ def test_a_folder_of_nothing_but_damage_is_refused(tmp_path):
     for name in ("1.png", "2.jpg"):
         (tmp_path / name).write_text("text")
     with pytest.raises(UserError, match=r"\.(png|jpg): is truncated or not a picture"):
-        PictureReader(tmp_path, list_pictures(tmp_path), Fraction(25))
+        ImageReader(tmp_path, list_images(tmp_path), Fraction(25))
 
 
 def test_the_length_of_matroska_is_estimated(tmp_path):

@@ -17,7 +17,7 @@ from flowdeblur.video.codecs import FFV1, H264, HEVC, PRORES, Encoding
 from flowdeblur.video.colour import Colour
 from flowdeblur.video.journal import Journal
 from flowdeblur.video.reader import VideoReader
-from flowdeblur.video.writer import writing_picture, writing_pictures, writing_video
+from flowdeblur.video.writer import writing_image, writing_images, writing_video
 
 FORMAT = VideoFormat(Fraction(25), Fraction(1, 25))
 
@@ -334,7 +334,7 @@ def test_a_full_disk_leaves_no_video(tmp_path, count):
 
 def test_a_full_disk_leaves_no_half_picture(tmp_path):
     def run():
-        with writing_pictures(Journal(tmp_path / "out", "origin")) as sink:
+        with writing_images(Journal(tmp_path / "out", "origin")) as sink:
             sink(frames(1)[0])
             sink(noise(1)[0])
 
@@ -387,7 +387,7 @@ def test_an_interrupted_video_leaves_nothing(tmp_path, error, written):
 
 def test_pictures_are_written_under_the_names_of_the_frames(tmp_path):
     deep = Frame(picture(3).astype(np.uint16) * 257, "deep", Fraction(0))
-    with writing_pictures(Journal(tmp_path / "out", "origin")) as sink:
+    with writing_images(Journal(tmp_path / "out", "origin")) as sink:
         for frame in [*frames(2), deep]:
             sink(frame)
     names = ["00000000.png", "00000001.png", "deep.png"]
@@ -398,6 +398,6 @@ def test_pictures_are_written_under_the_names_of_the_frames(tmp_path):
 
 
 def test_one_picture_is_written(tmp_path):
-    with writing_picture(tmp_path / "a.tif") as sink:
+    with writing_image(tmp_path / "a.tif") as sink:
         sink(frames(1)[0])
     np.testing.assert_array_equal(Image.open(tmp_path / "a.tif"), picture(0))

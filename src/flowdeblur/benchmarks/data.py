@@ -21,7 +21,7 @@ from flowdeblur.datasets.packed import pack
 from flowdeblur.scenes.leaves import dead_leaves
 from flowdeblur.scenes.render import to_8_bit
 from flowdeblur.types import Source
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 SIZE = (720, 1280)
 PATCH = (256, 256)
@@ -77,7 +77,7 @@ def write_frames(folder: Path) -> dict[str, Source]:
                 for suffix in (".png", ".jpg"):
                     path = folder / suffix[1:] / f"clip{clip}" / kind / f"{number:05d}{suffix}"
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    write_picture(path, window)
+                    write_image(path, window)
     pack(FrameFolders(str(folder / "png")).pairs(), folder / "packed")
     return {
         "packed": PackedFrames(str(folder / "packed")),

@@ -105,7 +105,7 @@ def _kernels(arguments: argparse.Namespace) -> None:
     from flowdeblur.explain.scenes import measure, to_markdown
     from flowdeblur.files import write_text
     from flowdeblur.scenes import Scenes
-    from flowdeblur.video.images import write_picture
+    from flowdeblur.video.images import write_image
     from flowdeblur.weights import load
 
     # Without noise and stillness, both of which would blunt a comparison of kernels.
@@ -118,4 +118,4 @@ def _kernels(arguments: argparse.Namespace) -> None:
         write_text(arguments.out.with_suffix(".md"), table)
         content = [asdict(score) for score in scores]
         write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
-        write_picture(arguments.out.with_suffix(".png"), picture)
+        write_image(arguments.out.with_suffix(".png"), picture)

@@ -56,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     encoding = choose_encoding(arguments.codec, arguments.crf, arguments.preset)
     sources = find_sources(_names(arguments.inputs))
-    if not _is_collection(arguments, bool(sources[0].pictures)):
+    if not _is_collection(arguments, bool(sources[0].images)):
         (source,) = sources
         if arguments.shard:
             raise UserError("--shard: pictures are one clip, which is not shared out; leave it out")

@@ -15,7 +15,7 @@ from torch import Tensor
 from flowdeblur.errors import UserError
 from flowdeblur.neighbours import neighbour
 from flowdeblur.types import Sample
-from flowdeblur.video.images import picture_size, read_picture
+from flowdeblur.video.images import image_size, read_image
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Clip:
                 "`flowdeblur data verify` lists which"
             )
         paths = [*self.blurry.values(), *self.sharp.values()]
-        size = picture_size(paths[0])
+        size = image_size(paths[0])
         for path in paths:
-            if picture_size(path) != size:
+            if image_size(path) != size:
                 raise UserError(
-                    f"{path}: is {'x'.join(map(str, picture_size(path)))} pixels, but the clip "
+                    f"{path}: is {'x'.join(map(str, image_size(path)))} pixels, but the clip "
                     f"began with {'x'.join(map(str, size))}; frames of a clip must have one size"
                 )
 
@@ -169,7 +169,7 @@ def check_choice(first: int, every: int) -> None:
 
 
 def _read(path: Path) -> Tensor:
-    picture = read_picture(path)
+    picture = read_image(path)
     if picture.dtype.itemsize != 1:
         raise UserError(f"{path}: has 16 bits a channel; convert training frames to 8 bits")
     return torch.from_numpy(picture).permute(2, 0, 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from flowdeblur.datasets.clips import Clip, FrameSequence
 from flowdeblur.datasets.published import Published
 from flowdeblur.errors import UserError
-from flowdeblur.video.images import list_pictures
+from flowdeblur.video.images import list_images
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class FrameFolders:
 
 def _all_pictures(folder: Path) -> dict[str, Path]:
     pictures: dict[str, Path] = {}
-    for path in list_pictures(folder):
+    for path in list_images(folder):
         if path.stem in pictures:
             raise UserError(f"{path}: is one frame with {pictures[path.stem]}; delete one of them")
         pictures[path.stem] = path
@@ -130,7 +130,7 @@ def _all_pictures(folder: Path) -> dict[str, Path]:
 
 def _any_pictures(folder: Path) -> dict[str, Path]:
     try:
-        paths = list_pictures(folder)
+        paths = list_images(folder)
     except UserError:
         return {}
     pictures: dict[str, Path] = {}

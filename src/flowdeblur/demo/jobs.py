@@ -21,9 +21,9 @@ from flowdeblur.errors import FlowdeblurError, RuntimeFailureError, UserError
 from flowdeblur.explain import DUTY_CYCLE
 from flowdeblur.explain.clip import explain_clip
 from flowdeblur.video.clip import Frame, FrameReader, Sink, in_words
-from flowdeblur.video.inputs import Source, find_sources
+from flowdeblur.video.inputs import InputClip, find_sources
 from flowdeblur.video.restore import restore
-from flowdeblur.video.writer import writing_picture, writing_video
+from flowdeblur.video.writer import writing_image, writing_video
 
 _BUSY = ("waiting", "working")
 
@@ -249,9 +249,9 @@ class Jobs:
         )
 
 
-def _source(uploaded: list[Path]) -> Source:
+def _source(uploaded: list[Path]) -> InputClip:
     sources = find_sources([re.sub(r"([*?[])", r"[\1]", str(each)) for each in uploaded])
-    if len(sources) != 1 or len(sources[0].pictures) not in (0, 2):
+    if len(sources) != 1 or len(sources[0].images) not in (0, 2):
         raise UserError("drop one video, or two pictures taken one right after the other")
     return sources[0]
 
@@ -263,11 +263,11 @@ def _chosen(reader: FrameReader) -> list[int]:
 
 
 def _open_output(
-    source: Source, reader: FrameReader, folder: Path, stack: ExitStack
+    source: InputClip, reader: FrameReader, folder: Path, stack: ExitStack
 ) -> tuple[Path, Sink]:
     if not source.is_video:
         path = folder / "restored.png"
-        return path, stack.enter_context(writing_picture(path))
+        return path, stack.enter_context(writing_image(path))
     path = folder / "restored.mp4"
     try:
         writing = writing_video(path, reader.size, reader.format, source=source.path)

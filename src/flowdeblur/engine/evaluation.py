@@ -17,7 +17,7 @@ import flowdeblur
 from flowdeblur import weights
 from flowdeblur.blur.dis_flow import DenseInverseSearch
 from flowdeblur.data import DataModule
-from flowdeblur.datasets.official.pictures import SinglePictures
+from flowdeblur.datasets.official.single_images import SingleImages
 from flowdeblur.devices import find_device
 from flowdeblur.engine.configuration import check_values, instantiate, plain
 from flowdeblur.errors import UserError
@@ -119,7 +119,7 @@ def evaluate(config: DictConfig) -> str:
 
     data: DataModule = instantiate(groups["data"], "data")
     source = every_frame(data.sources[request.split])
-    if request.warp_error and isinstance(source, SinglePictures):
+    if request.warp_error and isinstance(source, SingleImages):
         raise UserError("warp_error: the data are single pictures, not clips; leave it out")
     samples = source.open(restoring.frame_offsets, restoring.flow_offsets)
     chosen = {name: choose(name, each, samples.keys) for name, each in protocols.items()}

@@ -13,7 +13,7 @@ import torch
 from flowdeblur.evaluation.restorers import Prediction
 from flowdeblur.evaluation.scoring import Evaluation
 from flowdeblur.types import Sample
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 _DECIMALS = {"psnr": 2, "ssim": 4}
 
@@ -110,7 +110,7 @@ class FrameWriter:
         path = self.folder / f"{sample['key']}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         frame = predictions["restored"].restored.clamp(0, 1).mul(255).round()
-        write_picture(path, frame.to(torch.uint8).permute(1, 2, 0).cpu().contiguous().numpy())
+        write_image(path, frame.to(torch.uint8).permute(1, 2, 0).cpu().contiguous().numpy())
 
 
 def _number(metric: str, value: float | None) -> str:

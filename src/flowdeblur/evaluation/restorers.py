@@ -16,7 +16,7 @@ from flowdeblur.errors import UserError
 from flowdeblur.networks.flow_guided import at_full_size
 from flowdeblur.networks.inference import infer
 from flowdeblur.types import Sample
-from flowdeblur.video.images import SUFFIXES, read_picture
+from flowdeblur.video.images import SUFFIXES, read_image
 
 
 class Prediction(NamedTuple):
@@ -111,7 +111,7 @@ class FromFolder:
         """
         self.require([sample["key"]])
         path = self._paths[sample["key"]]
-        picture = read_picture(path)
+        picture = read_image(path)
         height, width = sample["sharp"].shape[-2:]
         if picture.shape[:2] != (height, width):
             raise UserError(

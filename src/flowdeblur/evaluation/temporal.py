@@ -17,13 +17,13 @@ from flowdeblur.evaluation.restorers import Prediction
 from flowdeblur.ops.warp import backward_warp, inside
 from flowdeblur.types import Sample
 
-Picture = NDArray[np.uint8]
-EstimateFlow = Callable[[Picture, Picture], Tensor]
+ImageArray = NDArray[np.uint8]
+EstimateFlow = Callable[[ImageArray, ImageArray], Tensor]
 
 
 class _Frames(NamedTuple):
     key: str
-    picture: Picture
+    picture: ImageArray
     """The sharp frame, for the flow."""
     frames: dict[str, Tensor]
     """By method, and the sharp one."""
@@ -130,8 +130,8 @@ def _squares(flow: Tensor) -> Tensor:
     return flow.square().sum(1, keepdim=True)
 
 
-def _picture(frame: Tensor) -> Picture:
-    picture: Picture = frame.permute(1, 2, 0).contiguous().cpu().numpy()
+def _picture(frame: Tensor) -> ImageArray:
+    picture: ImageArray = frame.permute(1, 2, 0).contiguous().cpu().numpy()
     return picture
 
 

@@ -20,7 +20,7 @@ from flowdeblur.explain.figures import tell
 from flowdeblur.explain.page import page
 from flowdeblur.files import filling
 from flowdeblur.video.clip import Frame, FrameReader
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 from flowdeblur.video.restore import Window, to_tensor, windows
 
 EVERY, AT_MOST = 10, 20
@@ -80,7 +80,7 @@ def explain_clip(
         for each in tqdm(found, desc="explaining", unit="frame", disable=None):
             story = tell(each.frame.name, each.explanation, duty_cycle)
             for figure in (*story.compared, *story.figures):
-                write_picture(partial / f"{story.name}_{figure.name}.png", figure.picture)
+                write_image(partial / f"{story.name}_{figure.name}.png", figure.picture)
             stories.append(story)
             scores.append({"frame": each.index, "name": story.name} | _scores(each.explanation))
             explanations.append(each.explanation)

@@ -25,7 +25,7 @@ from flowdeblur.scenes.records import (
 )
 from flowdeblur.scenes.scene import Scene, draw_scene
 from flowdeblur.scenes.textures import PHOTOGRAPHS
-from flowdeblur.video.images import list_pictures
+from flowdeblur.video.images import list_images
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -138,7 +138,7 @@ class Scenes:
     def _photographs(self) -> Sequence[str | Path]:
         if self.photographs is None:
             return PHOTOGRAPHS[self.split]
-        return list_pictures(Path(self.photographs).expanduser())
+        return list_images(Path(self.photographs).expanduser())
 
     def _fingerprint(self, offsets: tuple[int, ...]) -> str:
         """Digest all that the rendered bytes depend on."""

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowdeblur.scenes.leaves import dead_leaves
-from flowdeblur.video.images import read_picture
+from flowdeblur.video.images import read_image
 
 TEXELS = 2
 """Texture samples for a frame pixel, in each direction."""
@@ -47,7 +47,7 @@ def photograph(name: str | Path) -> Tensor:
     Raises:
         UserError: the file is no picture.
     """
-    picture = read_picture(name) if isinstance(name, Path) else getattr(skimage.data, name)()
+    picture = read_image(name) if isinstance(name, Path) else getattr(skimage.data, name)()
     white = np.iinfo(picture.dtype).max
     light = torch.from_numpy(np.atleast_3d(picture).astype(np.float32) / white) ** GAMMA
     return light.permute(2, 0, 1).expand(3, -1, -1).contiguous()

@@ -26,7 +26,7 @@ from flowdeblur.scenes.render import add_noise
 from flowdeblur.synthesis.footage import Footage
 from flowdeblur.synthesis.inputs import SharpClip
 from flowdeblur.synthesis.recipe import Recipe, Shot
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 
 BLURRY, SHARP = "input", "GT"
 """Folders of a clip, as in DVD."""
@@ -103,8 +103,8 @@ def _expose_all(
         blurry, sharp = curve.to_values(light), footage.still(centre).image
         if shot.jpeg is not None:
             blurry = compress(blurry, shot.jpeg)
-        write_picture(partial / BLURRY / f"{name}.png", blurry)
-        write_picture(partial / SHARP / f"{name}.png", sharp)
+        write_image(partial / BLURRY / f"{name}.png", blurry)
+        write_image(partial / SHARP / f"{name}.png", sharp)
         known = {"name": name, "source_frame": centre, **known, "psnr": _psnr(blurry, sharp)}
         write_text(record, json.dumps(known))
 

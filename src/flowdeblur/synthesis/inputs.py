@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.clip import FrameReader
-from flowdeblur.video.images import SUFFIXES, Picture, list_pictures
-from flowdeblur.video.reader import VIDEO_SUFFIXES, PictureReader, VideoReader
+from flowdeblur.video.images import SUFFIXES, ImageArray, list_images
+from flowdeblur.video.reader import VIDEO_SUFFIXES, ImageReader, VideoReader
 from flowdeblur.video.shots import Shots
 
 
@@ -34,7 +34,7 @@ class SharpClip:
     @property
     def files(self) -> list[Path]:
         """The video, or all pictures."""
-        return list_pictures(self.path) if self.path.is_dir() else [self.path]
+        return list_images(self.path) if self.path.is_dir() else [self.path]
 
     @property
     def bytes(self) -> int:
@@ -73,11 +73,11 @@ class SharpClip:
 
     def _reader(self) -> FrameReader:
         if self.path.is_dir():
-            return PictureReader(self.path, list_pictures(self.path), Fraction(30))
+            return ImageReader(self.path, list_images(self.path), Fraction(30))
         return VideoReader(self.path)
 
 
-def eight_bits(image: Picture) -> NDArray[np.uint8]:
+def eight_bits(image: ImageArray) -> NDArray[np.uint8]:
     """Round a picture with 16 bits a channel."""
     if image.dtype == np.uint8:
         return image.astype(np.uint8, copy=False)

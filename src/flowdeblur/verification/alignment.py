@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flowdeblur.video.images import Picture
+from flowdeblur.video.images import ImageArray
 
 Plane = NDArray[np.float32]
 """(h, w) luminance, 0 .. 255."""
@@ -40,7 +40,7 @@ class Comparison:
     correlation: float
 
 
-def luminance(picture: Picture) -> tuple[Plane, int]:
+def luminance(picture: ImageArray) -> tuple[Plane, int]:
     """Reduce a picture to what motion blur leaves of it.
 
     Returns:

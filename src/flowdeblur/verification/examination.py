@@ -13,7 +13,7 @@ from flowdeblur.datasets.published import Size
 from flowdeblur.errors import UserError
 from flowdeblur.verification.alignment import Comparison, Plane, compare, luminance
 from flowdeblur.verification.findings import Finding, counted, some
-from flowdeblur.video.images import Picture, read_picture
+from flowdeblur.video.images import ImageArray, read_image
 
 
 @dataclass
@@ -58,11 +58,11 @@ def examine(clip: Clip, again: str | None, progress: Callable[[], object]) -> Ex
     result = Examination(clip)
     unreadable: dict[str, list[Path]] = {}
 
-    def read(path: Path | None) -> Picture | None:
+    def read(path: Path | None) -> ImageArray | None:
         if path is None:
             return None
         try:
-            picture = read_picture(path)
+            picture = read_image(path)
             if picture.dtype.itemsize != 1:
                 raise UserError(f"{path}: has 16 bits a channel; convert it to 8 bits")
         except UserError as error:
@@ -101,7 +101,7 @@ def _in_order(clip: Clip) -> list[str]:
     return sorted(names, key=numbers.__getitem__) if len(numbers) == len(names) else names
 
 
-def _moment(name: str, blurry: Picture | None, sharp: Picture | None) -> _Moment:
+def _moment(name: str, blurry: ImageArray | None, sharp: ImageArray | None) -> _Moment:
     planes = [None if each is None else luminance(each) for each in (blurry, sharp)]
     scale = max((plane[1] for plane in planes if plane is not None), default=1)
     one, other = (None if plane is None else plane[0] for plane in planes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flowdeblur.video.colour import Colour
-from flowdeblur.video.images import Picture
+from flowdeblur.video.images import ImageArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Frame:
         file: of a picture that cannot be decoded.
     """
 
-    image: Picture
+    image: ImageArray
     name: str
     time: Fraction
     profile: bytes | None = None

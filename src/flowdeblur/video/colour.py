@@ -19,7 +19,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from flowdeblur.video.images import Picture
+from flowdeblur.video.images import ImageArray
 
 # To RGB and back, luma of six real clips returned at 45 to 49 dB with FFmpeg's defaults (bilinear,
 # coarse rounding) and at 49 to 85 dB with these flags, which take 13 ms a 720p frame.
@@ -67,7 +67,7 @@ class Colour:
 
     def to_rgb(
         self, frame: av.VideoFrame, reformatter: VideoReformatter, *, deep: bool = False
-    ) -> Picture:
+    ) -> ImageArray:
         """Convert a decoded frame to (H, W, 3), uint8 or, if ``deep``, uint16."""
         converted = reformatter.reformat(
             frame,
@@ -83,7 +83,7 @@ class Colour:
         image = converted.to_ndarray().astype(np.uint16, copy=False)
         if frame.format.is_rgb:
             return image
-        scaled: Picture = image + np.minimum(image >> 8, np.iinfo(np.uint16).max - image)
+        scaled: ImageArray = image + np.minimum(image >> 8, np.iinfo(np.uint16).max - image)
         return scaled
 
     def tag(self, encoder: av.VideoCodecContext) -> None:
@@ -138,7 +138,7 @@ class FromRgb:
         chain = [self._graph.add(*stage) for stage in (*stages, ("buffersink", ""))]
         self._graph.link_nodes(source, *chain).configure()
 
-    def __call__(self, image: Picture) -> av.VideoFrame:
+    def __call__(self, image: ImageArray) -> av.VideoFrame:
         """Convert a picture."""
         array = cast("NDArray[np.uint8]", np.ascontiguousarray(image))  # or uint16
         if self._scaled:

@@ -20,13 +20,13 @@ from PIL import Image
 from flowdeblur.errors import UserError
 from flowdeblur.files import replacing
 
-Picture = NDArray[np.uint8 | np.uint16]
+ImageArray = NDArray[np.uint8 | np.uint16]
 """(H, W, 3), RGB over the whole range of its dtype."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
-class DamagedPicture(UserError):
+class CorruptImageError(UserError):
     """A picture that is truncated, or none at all."""
 
 
@@ -41,7 +41,7 @@ _DEEP_GREY_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION, _BITS_PER_SAMPLE = 274, 258  # tags of EXIF and TIFF
 
 
-def list_pictures(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
     """List the pictures of a folder in natural order (``2.png`` before ``10.png``).
 
     Pictures are told by their suffix (``SUFFIXES``, in any case); other and hidden files are passed
@@ -62,7 +62,7 @@ def list_pictures(folder: Path) -> list[Path]:
     return pictures
 
 
-def read_picture(path: Path) -> Picture:
+def read_image(path: Path) -> ImageArray:
     """Read a picture upright, in RGB.
 
     Greyscale is repeated over the three channels, palettes are looked up, the EXIF orientation is
@@ -72,13 +72,13 @@ def read_picture(path: Path) -> Picture:
         (H, W, 3), uint8, or uint16 where the file has 16 bits a channel.
 
     Raises:
-        DamagedPicture: the file is truncated or not a picture.
+        CorruptImageError: the file is truncated or not a picture.
         UserError: the file is missing or an animation; it is in CMYK or another mode whose RGB
             values only its colour profile could tell; or it has transparent pixels (what shows
             behind them is for its owner to say).
     """
     picture, orientation = _load(path)
-    image: Picture
+    image: ImageArray
     if picture.mode in _DEEP_GREY_MODES:
         image = np.repeat(np.asarray(picture, dtype=np.uint16)[..., None], 3, axis=2)
     elif _bits(path, picture) == 16:
@@ -90,13 +90,13 @@ def read_picture(path: Path) -> Picture:
     return _upright(image, 1 if picture.format == "TIFF" else orientation)
 
 
-def picture_size(path: Path) -> tuple[int, int]:
+def image_size(path: Path) -> tuple[int, int]:
     """Read (H, W) of the upright picture from the file's header, without decoding it.
 
     An orientation that stands behind the pixels of a PNG, which is rare, is not seen.
 
     Raises:
-        DamagedPicture: the file is not a picture.
+        CorruptImageError: the file is not a picture.
         UserError: the file is missing.
     """
     with _open(path) as picture:
@@ -115,7 +115,7 @@ def read_profile(path: Path) -> bytes | None:
         return profile if picture.mode in ("RGB", "RGBA", "P") else None
 
 
-def write_picture(path: Path, image: Picture, *, profile: bytes | None = None) -> None:
+def write_image(path: Path, image: ImageArray, *, profile: bytes | None = None) -> None:
     """Write a picture beside and rename it; all kinds are lossless but JPEG (quality 95, 4:4:4).
 
     Args:
@@ -176,7 +176,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _damaged(path: Path) -> UserError:
-    return DamagedPicture(f"{path}: is truncated or not a picture; replace or remove it")
+    return CorruptImageError(f"{path}: is truncated or not a picture; replace or remove it")
 
 
 def _transparent(path: Path) -> UserError:
@@ -215,7 +215,7 @@ def _eight_bit(path: Path, picture: Image.Image) -> NDArray[np.uint8]:
     return image[..., :3]
 
 
-def _upright(image: Picture, orientation: int) -> Picture:
+def _upright(image: ImageArray, orientation: int) -> ImageArray:
     """Undo the EXIF orientation (1 .. 8), which tells where the first row and column belong."""
     if orientation >= 5:
         image = image.swapaxes(0, 1)
@@ -227,7 +227,7 @@ def _upright(image: Picture, orientation: int) -> Picture:
     return np.array(image, order="C")
 
 
-def _deep_png(image: Picture, profile: bytes | None) -> bytes:
+def _deep_png(image: ImageArray, profile: bytes | None) -> bytes:
     """Encode with FFmpeg, because Pillow writes no colour PNG of more than 8 bits."""
     codec = av.CodecContext.create("png", "w")
     codec.height, codec.width = image.shape[:2]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.clip import FrameReader
-from flowdeblur.video.images import SUFFIXES, list_pictures, natural_order
-from flowdeblur.video.reader import VIDEO_SUFFIXES, PictureReader, VideoReader
+from flowdeblur.video.images import SUFFIXES, list_images, natural_order
+from flowdeblur.video.reader import VIDEO_SUFFIXES, ImageReader, VideoReader
 
 _RATE = Fraction(30)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InputClip:
     """A clip to restore.
 
     Attributes:
@@ -26,12 +26,12 @@ class Source:
     """
 
     path: Path
-    pictures: tuple[Path, ...] = ()
+    images: tuple[Path, ...] = ()
 
     @property
     def is_video(self) -> bool:
         """Whether it is a video file."""
-        return not self.pictures and not self.path.is_dir()
+        return not self.images and not self.path.is_dir()
 
     def open(self, rate: Fraction | None) -> FrameReader:
         """Open it.
@@ -46,10 +46,10 @@ class Source:
             if rate is not None:
                 raise UserError("--fps: a video keeps its own frame rate; leave --fps out")
             return VideoReader(self.path)
-        return PictureReader(self.path, self.pictures or list_pictures(self.path), rate or _RATE)
+        return ImageReader(self.path, self.images or list_images(self.path), rate or _RATE)
 
 
-def find_sources(names: Iterable[str]) -> list[Source]:
+def find_sources(names: Iterable[str]) -> list[InputClip]:
     """Find the clips that names stand for, in their order.
 
     Every video and every folder is a clip; pictures given one by one are a clip together.
@@ -67,7 +67,7 @@ def find_sources(names: Iterable[str]) -> list[Source]:
         raise UserError(
             f"{pictures[0]}: a picture beside videos or folders; restore them by another command"
         )
-    return [Source(pictures[0], pictures)] if pictures else [Source(path) for path in paths]
+    return [InputClip(pictures[0], pictures)] if pictures else [InputClip(path) for path in paths]
 
 
 def _matching(name: str) -> list[Path]:

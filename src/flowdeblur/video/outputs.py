@@ -13,12 +13,12 @@ from flowdeblur.errors import UserError
 from flowdeblur.video.clip import FrameReader, Sink
 from flowdeblur.video.codecs import CODECS, H264, Encoding
 from flowdeblur.video.images import SUFFIXES
-from flowdeblur.video.inputs import Source
+from flowdeblur.video.inputs import InputClip
 from flowdeblur.video.journal import Journal, is_unfinished
 from flowdeblur.video.writer import (
     check_suffix,
-    writing_picture,
-    writing_pictures,
+    writing_image,
+    writing_images,
     writing_video,
 )
 
@@ -88,11 +88,11 @@ class FolderOutput:
     def writing(self) -> AbstractContextManager[Sink]:
         """See :class:`Output`."""
         assert self._journal, "begin() comes first"
-        return writing_pictures(self._journal)
+        return writing_images(self._journal)
 
 
 @dataclass
-class PictureOutput:
+class ImageOutput:
     """One picture, of the first frame."""
 
     path: Path
@@ -104,7 +104,7 @@ class PictureOutput:
 
     def writing(self) -> AbstractContextManager[Sink]:
         """See :class:`Output`."""
-        return writing_picture(self.path)
+        return writing_image(self.path)
 
 
 def choose_encoding(codec: str | None, crf: int | None, preset: str | None) -> Encoding:
@@ -114,7 +114,7 @@ def choose_encoding(codec: str | None, crf: int | None, preset: str | None) -> E
 
 
 def choose_output(
-    name: str, source: Source, reader: FrameReader, encoding: Encoding, *, overwrite: bool
+    name: str, source: InputClip, reader: FrameReader, encoding: Encoding, *, overwrite: bool
 ) -> Output:
     """Choose the output by its name and the clip, after seeing that nothing gets lost.
 
@@ -134,21 +134,23 @@ def choose_output(
     if is_folder:
         if path.is_file():
             raise UserError(f"{path}: is a file; name a folder, or a file with a suffix")
-        if path.resolve() in (each.resolve().parent for each in source.pictures):
+        if path.resolve() in (each.resolve().parent for each in source.images):
             raise UserError(f"{path}: holds IN itself; name another folder as OUT")
         return FolderOutput(path, overwrite)
     if suffix in SUFFIXES:
-        if not 1 <= len(source.pictures) <= 2:
+        if not 1 <= len(source.images) <= 2:
             raise UserError(f"{path}: a picture cannot hold a clip; name a video or a folder")
-        return PictureOutput(path, [each.stem for each in source.pictures[1:]])
-    if len(source.pictures) == 1:
+        return ImageOutput(path, [each.stem for each in source.images[1:]])
+    if len(source.images) == 1:
         known = ", ".join(SUFFIXES)
         raise UserError(f"{path}: a picture becomes a picture; name a folder or one of {known}")
     check_suffix(path, encoding)
     return VideoOutput(path, reader, encoding, source.path if source.is_video else None)
 
 
-def collect(folder: Path, sources: Sequence[Source], encoding: Encoding) -> dict[Path, Source]:
+def collect(
+    folder: Path, sources: Sequence[InputClip], encoding: Encoding
+) -> dict[Path, InputClip]:
     """Name an output in ``folder`` for each clip: videos as videos, folders as folders.
 
     Raises:
@@ -158,7 +160,7 @@ def collect(folder: Path, sources: Sequence[Source], encoding: Encoding) -> dict
     if folder.is_file() or folder.suffix.lower() in (*SUFFIXES, *encoding.codec.suffixes):
         raise UserError(f"{folder}: several IN need a folder as OUT; name one")
     _check_parent(folder)
-    targets: dict[Path, Source] = {}
+    targets: dict[Path, InputClip] = {}
     for source in sources:
         name = source.path.resolve().name
         if source.is_video and source.path.suffix.lower() not in encoding.codec.suffixes:

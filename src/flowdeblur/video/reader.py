@@ -25,10 +25,10 @@ from flowdeblur.video.decoding import (
     video_stream,
 )
 from flowdeblur.video.images import (
-    DamagedPicture,
-    Picture,
-    picture_size,
-    read_picture,
+    CorruptImageError,
+    ImageArray,
+    image_size,
+    read_image,
     read_profile,
 )
 
@@ -38,7 +38,7 @@ VIDEO_SUFFIXES = (
 )
 
 
-class PictureReader:
+class ImageReader:
     """Pictures of one size as a clip with a constant rate.
 
     A picture that cannot be decoded comes as a damaged frame with the image of the one before it
@@ -51,7 +51,7 @@ class PictureReader:
 
     Raises:
         UserError: two pictures differ in size, or in nothing but their suffix; not one of them can
-            be decoded; during iteration, what else :func:`read_picture` raises.
+            be decoded; during iteration, what else :func:`read_image` raises.
     """
 
     def __init__(self, path: Path, pictures: Sequence[Path], rate: Fraction) -> None:
@@ -78,19 +78,19 @@ class PictureReader:
         for index, picture in enumerate(self.files):
             time = index * self.format.time_base
             try:
-                image = read_picture(picture)
-            except DamagedPicture:
+                image = read_image(picture)
+            except CorruptImageError:
                 damaged.append(picture.name)
                 yield Frame(image, picture.stem, time, damaged=True, file=picture)
             else:
                 yield Frame(image, picture.stem, time, read_profile(picture))
         self.damage = passed_through(damaged) if damaged else None
 
-    def _first_readable(self) -> Picture:
+    def _first_readable(self) -> ImageArray:
         for picture in self.files:
             try:
-                return read_picture(picture)
-            except DamagedPicture as error:
+                return read_image(picture)
+            except CorruptImageError as error:
                 last = error
         raise last
 
@@ -150,8 +150,8 @@ class VideoReader:
 
 def _size_or_none(picture: Path) -> tuple[int, int] | None:
     try:
-        return picture_size(picture)
-    except DamagedPicture:
+        return image_size(picture)
+    except CorruptImageError:
         return None
 
 
@@ -189,7 +189,7 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     return a, b, c, d
 
 
-def _upright(image: Picture, matrix: tuple[int, int, int, int]) -> Picture:
+def _upright(image: ImageArray, matrix: tuple[int, int, int, int]) -> ImageArray:
     a, b, c, d = matrix
     if a == 0:
         image, a, d = image.swapaxes(0, 1), c, b

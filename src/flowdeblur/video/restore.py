@@ -16,7 +16,7 @@ from flowdeblur.devices import automatic_device
 from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.neighbours import neighbour
 from flowdeblur.video.clip import Frame, in_words
-from flowdeblur.video.images import Picture
+from flowdeblur.video.images import ImageArray
 from flowdeblur.video.shots import Shots
 
 _CPU_IS_FULL = "DefaultCPUAllocator"  # part of the only message that has no type of its own
@@ -128,7 +128,7 @@ def _windows(shot: Iterator[Frame], offsets: Sequence[int]) -> Iterator[Window]:
 @torch.inference_mode()
 def _restore_images(
     network: nn.Module, windows: Sequence[Window], device: torch.device, dtype: torch.dtype
-) -> list[Picture]:
+) -> list[ImageArray]:
     if not windows:
         return []
     try:
@@ -147,10 +147,10 @@ def _restore_images(
         ) from None
 
 
-def _to_picture(image: Tensor, dtype: np.dtype[np.uint8 | np.uint16]) -> Picture:
+def _to_picture(image: Tensor, dtype: np.dtype[np.uint8 | np.uint16]) -> ImageArray:
     if not image.isfinite().all():
         raise RuntimeFailureError("the network's output is not finite; its weights are damaged")
     scaled = image.clamp(0, 1).mul_(np.iinfo(dtype).max).round_()
     depth = torch.uint8 if dtype == np.uint8 else torch.uint16
-    picture: Picture = scaled.to(depth).permute(1, 2, 0).contiguous().cpu().numpy()
+    picture: ImageArray = scaled.to(depth).permute(1, 2, 0).contiguous().cpu().numpy()
     return picture

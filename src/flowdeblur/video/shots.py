@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowdeblur.video.clip import Frame
-from flowdeblur.video.images import Picture
+from flowdeblur.video.images import ImageArray
 
 # A cut changes both the colours and where they are. Neighbours in 1,700 frames of real clips, some
 # shaken hard, differ by at most 0.12 and 0.07, at a third of their frame rate by 0.16 and 0.26;
@@ -56,7 +56,7 @@ class Look:
     layout: NDArray[np.float64]
 
     @classmethod
-    def of(cls, image: Picture) -> Self:
+    def of(cls, image: ImageArray) -> Self:
         """Look at (H, W, 3)."""
         every = max(1, max(image.shape) // _LONGER_SIDE)
         small = image[::every, ::every].astype(np.int64)

@@ -25,7 +25,7 @@ from flowdeblur.files import replacing
 from flowdeblur.video.clip import Frame, Sink, VideoFormat
 from flowdeblur.video.codecs import Encoding
 from flowdeblur.video.colour import FromRgb
-from flowdeblur.video.images import Picture, write_picture
+from flowdeblur.video.images import ImageArray, write_image
 from flowdeblur.video.journal import Journal
 from flowdeblur.video.tracks import Tracks
 
@@ -92,7 +92,7 @@ def writing_video(
 
 
 @contextmanager
-def writing_pictures(journal: Journal) -> Iterator[Sink]:
+def writing_images(journal: Journal) -> Iterator[Sink]:
     """Write each frame as a PNG file with the frame's name, in the frame's depth.
 
     A picture that cannot be decoded is copied as it is. Files of the same name in an existing
@@ -109,7 +109,7 @@ def writing_pictures(journal: Journal) -> Iterator[Sink]:
             with replacing(folder / frame.file.name) as partial:
                 shutil.copyfile(frame.file, partial)
         else:
-            write_picture(folder / f"{frame.name}.png", frame.image, profile=frame.profile)
+            write_image(folder / f"{frame.name}.png", frame.image, profile=frame.profile)
         journal.note(frame)
 
     with _failing_at(folder):
@@ -122,7 +122,7 @@ def writing_pictures(journal: Journal) -> Iterator[Sink]:
 
 
 @contextmanager
-def writing_picture(path: Path) -> Iterator[Sink]:
+def writing_image(path: Path) -> Iterator[Sink]:
     """Write one frame to ``path``.
 
     Raises:
@@ -133,7 +133,7 @@ def writing_picture(path: Path) -> Iterator[Sink]:
     def write(frame: Frame) -> None:
         if frame.file:
             raise UserError(f"{frame.file}: cannot be decoded; {path} is not written")
-        write_picture(path, frame.image, profile=frame.profile)
+        write_image(path, frame.image, profile=frame.profile)
 
     with _failing_at(path):
         yield write
@@ -206,7 +206,7 @@ def _failing_at(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _at_depth(image: Picture, *, deep: bool) -> Picture:
+def _at_depth(image: ImageArray, *, deep: bool) -> ImageArray:
     if deep == (image.dtype == np.uint16):
         return image
     if deep:

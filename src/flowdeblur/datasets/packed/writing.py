@@ -18,7 +18,7 @@ from flowdeblur.datasets.clips import Clip
 from flowdeblur.datasets.packed.index import INDEX, PackedEntry, Shard, from_json, to_json
 from flowdeblur.errors import UserError
 from flowdeblur.files import replacing, write_text
-from flowdeblur.video.images import picture_size
+from flowdeblur.video.images import image_size
 
 PLAN = "plan.json"
 LOCK = ".lock"
@@ -68,7 +68,7 @@ def _plan(clip: Clip) -> dict[str, Any]:
     paths = [*clip.blurry.values(), *clip.sharp.values()]
     return {
         "name": clip.name,
-        "size": list(picture_size(paths[0])),
+        "size": list(image_size(paths[0])),
         "frames": clip.names,
         "bytes": [path.stat().st_size for path in paths],
     }

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from flowdeblur.evaluation.metrics import psnr
 from flowdeblur.training.task import Task
 from flowdeblur.types import Batch, Restoration
-from flowdeblur.video.images import write_picture
+from flowdeblur.video.images import write_image
 from flowdeblur.viz.panels import panel, restoration_columns, to_bytes
 
 
@@ -63,7 +63,7 @@ class Pictures(L.Callback):
         columns = restoration_columns(batch, outputs, task.network.frame_offsets.index(0))
         for name, pictures in columns.items():
             for frame, picture in enumerate(to_bytes(pictures[: self.rows])):
-                write_picture(folder / f"{frame}_{name.replace(' ', '_')}.png", picture)
+                write_image(folder / f"{frame}_{name.replace(' ', '_')}.png", picture)
 
     def _show(
         self, trainer: L.Trainer, task: L.LightningModule, outputs: object, batch: Batch, name: str
@@ -80,7 +80,7 @@ class Pictures(L.Callback):
             for key, old, new in zip(batch["key"], before.tolist(), after.tolist(), strict=True)
         ]
         picture = panel(restoration_columns(batch, outputs, current), self.rows, notes)
-        write_picture(self.folder / f"{name}.png", picture)
+        write_image(self.folder / f"{name}.png", picture)
         for logger in trainer.loggers:
             log_picture(logger, name.partition("_")[0], picture, trainer.global_step)
 

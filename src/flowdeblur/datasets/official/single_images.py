@@ -16,7 +16,7 @@ from flowdeblur.datasets.clips import Clip, FrameSequence, check_choice
 from flowdeblur.datasets.official.whole import demand_whole
 from flowdeblur.datasets.published import Published
 from flowdeblur.errors import UserError
-from flowdeblur.video.images import list_pictures
+from flowdeblur.video.images import list_images
 
 _HIDE = ("HIDE_dataset.zip", "https://github.com/joanshen0508/HA_deblur")
 _REALBLUR = ("RealBlur.tar.gz", "https://github.com/rimchang/RealBlur")
@@ -27,7 +27,7 @@ _REALBLUR_FOLDERS = {
 
 
 @dataclass(frozen=True)
-class SinglePictures(ABC):
+class SingleImages(ABC):
     """A split of a data set of pictures that have no neighbours.
 
     What is trained on may be a part of the published pictures; what is scored, or chosen from by
@@ -101,7 +101,7 @@ class SinglePictures(ABC):
 
 
 @dataclass(frozen=True)
-class HIDE(SinglePictures):
+class HIDE(SingleImages):
     """HIDE: pictures of people, 6397 pairs for training, 2025 for testing; made as GoPro's are."""
 
     splits: ClassVar = {
@@ -132,7 +132,7 @@ class HIDE(SinglePictures):
 
 
 @dataclass(frozen=True)
-class RealBlur(SinglePictures):
+class RealBlur(SingleImages):
     """RealBlur: real blur in dim light, 3758 pairs of 182 scenes for training, 980 of 50 to test.
 
     Attributes:
@@ -185,6 +185,6 @@ class RealBlur(SinglePictures):
 
 def _by_name(folder: Path) -> dict[str, Path]:
     try:
-        return {path.stem: path for path in list_pictures(folder)}
+        return {path.stem: path for path in list_images(folder)}
     except UserError:
         return {}
