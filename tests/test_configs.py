@@ -94,6 +94,17 @@ def test_a_row_holds_with_every_recipe(name, recipe):
 
 
 @pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_applied_to_the_chosen_model(name):
+    """Only the width is that of the chosen model, also where the model is itself another row's."""
+    row = resolved(f"ablation={name}")
+    small = resolved(f"ablation={name}", "model=small")
+    assert small["model"] == row["model"] | {"width": 8}
+    assert small["objective"] == row["objective"]
+    for model in ("without_rnns", "bidirectional"):
+        assert resolved(f"ablation={name}", f"model={model}") == row
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_rows_carry_the_papers_numbers(name):
     row = plain(compose_config(f"ablation={name}"))["row"]
     numbers = {

@@ -33,6 +33,7 @@ TINY = [
     "trainer.accelerator=cpu",
     "trainer.limit_test_batches=1.0",
 ]
+WITHOUT_FLOW_LOSS = ["objective.warping=null", "objective.end_point=null"]
 
 
 @pytest.fixture(scope="session")
@@ -196,6 +197,30 @@ def test_dry_run_prints_what_would_be_started(ablate, tmp_path, capsys):
 )
 def test_mistakes_are_told_before_anything_starts(arguments, message, ablate, tmp_path, capsys):
     assert ablate("run", *arguments) == 2
+    assert error_of(capsys).startswith(message)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["ablation=ours", "model.frame_offsets=[0]"],
+            "error: ablation=ours: model.frame_offsets is [0], but the row declares [0, 1]",
+        ),
+        (
+            ["ablation=without_flow_losses", "objective.warping={}"],
+            "error: ablation=without_flow_losses: objective.warping is {}, but the row declares",
+        ),
+        (
+            ["ablation=ours,without_flow_losses", *WITHOUT_FLOW_LOSS],
+            "error: ours and without_flow_losses are the same configuration",
+        ),
+    ],
+)
+def test_a_row_is_what_it_declares_and_no_other(arguments, message, tmp_path, capsys):
+    command = ["ablate", "run", TABLE4, "--runs", str(tmp_path / "runs"), "seed=0", *arguments]
+    assert main(command) == 2
     assert error_of(capsys).startswith(message)
     assert not (tmp_path / "runs").exists()
 

@@ -26,6 +26,7 @@ from flowdeblur.engine.configuration import config_dir
 from flowdeblur.errors import UserError
 
 ROOT = Path(__file__).parents[2]
+CONF = config_dir()
 COUNT = 40
 GAINS = {"ours": 2.0, "without_flow": 1.5, "without_rnns": 0.5}
 
@@ -43,7 +44,7 @@ def make(tmp_path):
                 jobs.append(Job(point, tmp_path / name))
                 if name not in without and not (tmp_path / name).exists():
                     write_run(tmp_path / name, row, seed, **changes.get(name, {}))
-        return Table("Table IV", collect(jobs, config_dir() / "ablation"), reference)
+        return Table("Table IV", collect(jobs, CONF / "ablation"), reference)
 
     return table
 
@@ -54,17 +55,17 @@ def frame_scores(row, seed):
     return blurry, blurry + GAINS[row] + generator.normal(0, 0.3, COUNT)
 
 
-def write_run(folder, row, seed, steps=600):
+def write_run(folder, name, seed, steps=600, **changes):
     (folder / "pictures" / "test").mkdir(parents=True)
-    blurry, psnr = frame_scores(row, seed)
-    flow = row == "ours"
+    blurry, psnr = frame_scores(name, seed)
+    flow = name == "ours"
     lines = [["key", "psnr", "psnr_blurry", *(["motion_px", "psnr_same_frame"] * flow)]]
     for n in range(COUNT):
         motion = [12 - n / 4, psnr[n] - 0.5] if flow else []
         lines.append([f"clip/{n}", psnr[n], blurry[n], *motion])
     with (folder / "frames.csv").open("w", newline="") as file:
         csv.writer(file).writerows(lines)
-    test = {"psnr": psnr.mean(), "ssim": 0.9 + GAINS[row] / 100}
+    test = {"psnr": psnr.mean(), "ssim": 0.9 + GAINS[name] / 100}
     test |= {"psnr_blurry": blurry.mean(), "ssim_blurry": 0.85}
     if flow:
         test["psnr_same_frame"] = psnr.mean() - 0.5
@@ -82,12 +83,14 @@ def write_run(folder, row, seed, steps=600):
     (folder / "metrics.json").write_text(json.dumps(metrics))
     source = {"_target_": "flowdeblur.scenes.Scenes", "size": [160, 160], "split": "test"}
     data = {"batch_size": 4, "patch": [128, 128], "test": source}
-    (folder / "config.yaml").write_text(yaml.safe_dump({"data": data}))
+    about = (CONF / "ablation" / f"{name}.yaml").read_text()
+    config = {"seed": seed, "model": name, "data": data, "row": yaml.safe_load(about)["row"]}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))
     picture = np.full((120, 160, 3), 100, np.uint8)
     damaged = picture.copy()
     damaged[20:60, 100:140] = 0  # where the crop has to be
     restored = picture.copy()
-    restored[20:60, 100:140] = (10 * (list(GAINS).index(row) + 1), 0, 0)
+    restored[20:60, 100:140] = (10 * (list(GAINS).index(name) + 1), 0, 0)
     shown = {"blurry": damaged, "sharp": picture, "restored": restored}
     if flow:
         shown |= {"predicted_flow": picture, "true_flow": picture}
@@ -136,6 +139,18 @@ def test_differences_are_paired_by_frame(make):
     # Frames differ by 12 dB among each other; unpaired, the interval would be wide.
     assert high - low < 0.3
     assert "ours" not in table.differences
+
+
+def test_label_and_published_numbers_are_those_of_the_run(make):
+    """A row of a user's own, which the package does not know."""
+    row = {"label": "Mine", "paper": {"psnr": 12.5, "ssim": 0.5}}
+    table = make(**{f"ours-seed{seed}": {"row": row} for seed in (0, 1)})
+    assert cells(to_markdown(table))["Mine"]["PSNR, paper (dB)"] == "12.50"
+
+
+def test_runs_of_one_configuration_are_refused_as_two_rows(make):
+    with pytest.raises(UserError, match=r"ours-seed1 are runs of the same configuration"):
+        make(**{"ours-seed1": {"model": "without_flow"}})
 
 
 def test_another_reference(make):
@@ -265,7 +280,7 @@ def test_a_damaged_run_is_named(make, tmp_path):
     (tmp_path / "ours-seed0" / "frames.csv").write_text("key,psnr\nclip/0,many\n")
     point = Point("ours", "ours-seed0", {"ablation": "ours"}, ())
     with pytest.raises(UserError, match=r"ours-seed0: its config.yaml or frames.csv"):
-        collect([Job(point, tmp_path / "ours-seed0")], config_dir() / "ablation")
+        collect([Job(point, tmp_path / "ours-seed0")], CONF / "ablation")
 
 
 def test_the_command_makes_a_table_of_wandb(make, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import numpy as np
 import yaml
 
 from flowdeblur.ablation.jobs import Job, State
+from flowdeblur.ablation.parameters import tag
 from flowdeblur.ablation.statistics import Array
 from flowdeblur.errors import UserError
+from flowdeblur.runs import SAME_RUN
 
 
 @dataclass(frozen=True)
@@ -122,25 +125,49 @@ def collect(jobs: Sequence[Job], ablation: Path) -> list[Row]:
         ablation: folder of the rows' files, which hold labels and the paper's numbers.
 
     Raises:
-        UserError: a file of a finished run is damaged.
+        UserError: a file of a finished run is damaged, or runs of two rows have the same
+            configuration.
     """
     rows: dict[str, list[Job]] = {}
     for job in jobs:
         rows.setdefault(job.point.row, []).append(job)
-    return [_row(name, members, ablation) for name, members in rows.items()]
+    collected = [_row(name, members, ablation) for name, members in rows.items()]
+    _check_distinct(collected)
+    return collected
 
 
 def _row(name: str, jobs: Sequence[Job], ablation: Path) -> Row:
-    label, paper = name, dict[str, float]()
-    path = ablation / f"{jobs[0].point.parameters.get('ablation')}.yaml"
-    if path.exists():
-        about = yaml.safe_load(path.read_text()).get("row") or {}
-        label, paper = about.get("label", name), about.get("paper") or {}
-        others = name.split("-")[1:]  # of a sweep over rows and something else
-        label = " ".join([label, *others])
     states = {job.name: job.state() for job in jobs}
     results = [_result(job) for job in jobs if states[job.name] == State.DONE]
-    return Row(name, label, paper, results, Counter(states.values()))
+    parameters = jobs[0].point.parameters
+    about = _about(results, ablation / f"{parameters.get('ablation')}.yaml")
+    label = about.get("label")
+    if label is not None:  # a sweep over rows may also vary something else
+        others = [tag(k, v) for k, v in parameters.items() if k not in ("ablation", "seed")]
+        label = " ".join([label, *others])
+    return Row(name, label or name, about.get("paper") or {}, results, Counter(states.values()))
+
+
+def _about(results: Sequence[Result], declaration: Path) -> Mapping[str, Any]:
+    """Label and published numbers: those of the run itself, or the file's where none is done."""
+    for result in results:
+        if result.config.get("row"):
+            about: Mapping[str, Any] = result.config["row"]
+            return about
+    if results or not declaration.exists():
+        return {}
+    return yaml.safe_load(declaration.read_text()).get("row") or {}
+
+
+def _check_distinct(rows: Sequence[Row]) -> None:
+    sections = (*SAME_RUN, "trainer")
+    for first, second in combinations(rows, 2):
+        for one, other in product(first.results, second.results):
+            if all(one.config.get(key) == other.config.get(key) for key in sections):
+                raise UserError(
+                    f"{one.folder} and {other.folder} are runs of the same configuration; "
+                    "a table compares different ones: delete the wrong one, or leave out its row"
+                )
 
 
 def _result(job: Job) -> Result:

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowdeblur.errors import RuntimeFailureError, UserError
 
@@ -111,8 +111,9 @@ def _run(sweep: Sweep, runs: Path, arguments: argparse.Namespace, overrides: Seq
     if sweep.method == "bayes":
         return _search(sweep, runs, arguments)
     from flowdeblur.ablation.jobs import share
+    from flowdeblur.cli.planning import plan
 
-    jobs = share(_planned(sweep.points(), runs), arguments.shard)
+    jobs = share(plan(sweep.points(), runs), arguments.shard)
     if arguments.slurm:
         return _submit(sweep, runs, jobs, arguments, overrides)
     if arguments.dry_run:
@@ -124,6 +125,7 @@ def _run(sweep: Sweep, runs: Path, arguments: argparse.Namespace, overrides: Seq
 
 def _search(sweep: Sweep, runs: Path, arguments: argparse.Namespace) -> int:
     from flowdeblur.ablation.search import Search
+    from flowdeblur.cli.planning import plan
 
     for name, given in (("--slurm", arguments.slurm), ("--shard", arguments.shard)):
         if given:
@@ -132,12 +134,12 @@ def _search(sweep: Sweep, runs: Path, arguments: argparse.Namespace) -> int:
             )
     search, states = Search(sweep, runs), dict[str, "State"]()
     if arguments.dry_run:
-        for job in _planned(search.propose(arguments.jobs or 1), runs):
+        for job in plan(search.propose(arguments.jobs or 1), runs):
             print(shlex.join(job.command()))
         return 0
-    places = _places(_planned(search.propose(1), runs), arguments)
+    places = _places(plan(search.propose(1), runs), arguments)
     while points := search.propose(len(places)):
-        jobs = _planned(points, runs)
+        jobs = plan(points, runs)
         for job in jobs:
             print(f"{job.name}: {' '.join(f'{k}={v}' for k, v in job.point.parameters.items())}")
         states |= _start(sweep, jobs, places, arguments.launcher)
@@ -249,41 +251,6 @@ def _known_jobs(sweep: Sweep, runs: Path) -> list[Job]:
     else:
         points = sweep.points()
     return [Job(point, runs / point.name) for point in points]
-
-
-def _planned(points: Iterable[Point], runs: Path) -> list[Job]:
-    """Compose each run, so that a mistake is told before anything starts."""
-    from flowdeblur.ablation.jobs import Job, check_budget
-
-    jobs, composed = [], dict[tuple[str, ...], dict[str, Any]]()
-    for point in points:
-        kind = tuple(each for each in point.overrides if not each.startswith("seed="))
-        if kind not in composed:  # it takes its time, and another seed makes no other run
-            composed[kind] = _compose(point.overrides)
-        trainer = composed[kind]["trainer"]
-        devices = trainer["devices"] if isinstance(trainer["devices"], int) else 1
-        jobs.append(Job(point, runs / point.name, trainer["max_steps"], max(devices, 1)))
-        check_budget(jobs[-1])
-    return jobs
-
-
-def _compose(overrides: Sequence[str]) -> dict[str, Any]:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-
-    from flowdeblur.cli.overrides import explain
-    from flowdeblur.engine.configuration import check_root, config_dir, plain
-
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            settings = plain(compose("train", [*overrides, "run_dir=."]))
-    except HydraException as error:
-        raise UserError(explain(error, overrides, "train")) from None
-    finally:
-        GlobalHydra.instance().clear()
-    check_root(settings)
-    return settings
 
 
 def _places(jobs: Sequence[Job], arguments: argparse.Namespace) -> list[Slot]:
