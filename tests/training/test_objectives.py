@@ -202,14 +202,14 @@ def test_log_mean_square_is_minus_the_psnr_of_each_frame():
         3, 1, 1, 1
     )
     restored = (sharp + noise).requires_grad_()
-    penalties = LogMeanSquare(weight=1.0, epsilon=0.0)(restored - sharp)
+    penalties = LogMeanSquare(epsilon=0.0)(restored - sharp)
     assert penalties.shape == (3, 1, 1, 1)
     expected = [
         -peak_signal_noise_ratio(s.numpy(), r.detach().numpy(), data_range=1.0)
         for r, s in zip(restored, sharp, strict=True)
     ]
     assert penalties.flatten().tolist() == pytest.approx(expected, abs=1e-3)
-    objective = Objective(restoration=LogMeanSquare(weight=1.0, epsilon=0.0))
+    objective = Objective(restoration=LogMeanSquare(epsilon=0.0))
     batch = {"sharp": sharp, "frames": sharp[:, None], "key": ["a", "b", "c"]}
     loss = objective(Restoration(restored, (), ()), batch, (0,), ())["total"]
     assert loss.item() == pytest.approx(sum(expected) / 3, abs=1e-3)

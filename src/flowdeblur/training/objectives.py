@@ -51,19 +51,18 @@ class LogMeanSquare:
     frame that is not sharp yet counts by the decibels that it gains.
 
     Args:
-        weight: of this penalty; at 1e-3 its gradient is that of squares for a frame of 24 dB.
         epsilon: added to the mean square. A frame's gradient goes with the inverse of its error, so
             that without it patches that are sharp already drown the others; at 1e-3 frames beyond
             30 dB count less and less.
     """
 
-    def __init__(self, weight: float = 1e-3, epsilon: float = 1e-3) -> None:
-        self.weight, self.epsilon = weight, epsilon
+    def __init__(self, epsilon: float = 1e-3) -> None:
+        self.epsilon = epsilon
 
     def __call__(self, difference: Tensor) -> Tensor:
         """Penalise each frame: (B, C, H, W) -> (B, 1, 1, 1)."""
         mean = difference.square().mean((1, 2, 3), keepdim=True)
-        return 10 * self.weight * (mean + self.epsilon).log10()
+        return 10 * (mean + self.epsilon).log10()
 
 
 class Warping:
