@@ -26,8 +26,8 @@ import lightning as L
 import torch
 from safetensors.torch import load_file
 
-from flowdeblur.benchmarks.machine import describe
 from flowdeblur.cli import main as flowdeblur_main
+from flowdeblur.devices import describe_device
 
 STEPS = 30
 RUN = [
@@ -178,7 +178,7 @@ def main(argv: Sequence[str]) -> int:
     print(verdict)
     if options.out:
         text = (
-            f"# Runs that were killed\n\n{verdict} {describe(torch.device('cpu'))}\n\n"
+            f"# Runs that were killed\n\n{verdict} {describe_device(torch.device('cpu'))}\n\n"
             "The difference is the largest of any weight "
         )
         text += "to those of a run that was left alone.\n\n```\n" + "\n".join(lines) + "\n```\n"

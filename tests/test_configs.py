@@ -6,8 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 from tests.composition import MODELS, ROWS, compose_config
 
+from flowdeblur.engine.assembly import make_data, make_network, make_task, make_trainer
 from flowdeblur.engine.configuration import check, config_dir, instantiate, nearest, plain
-from flowdeblur.engine.training import make_network, make_trainer
 from flowdeblur.errors import UserError
 
 CONF = config_dir()
@@ -45,15 +45,8 @@ def test_every_file_composes_and_instantiates(file, tmp_path, monkeypatch):
         compose_config(f"{group}={option}", *NEEDS.get(file, []), "model.width=4", run_dir=tmp_path)
     )
     network = make_network(settings)
-    data = instantiate(settings["data"], "data")
-    data.serve(network.frame_offsets, network.flow_offsets)
-    task = instantiate(
-        settings["task"],
-        "task",
-        network=network,
-        objective=instantiate(settings["objective"], "objective"),
-        optimization=instantiate(settings["optimizer"], "optimizer"),
-    )
+    make_data(settings, network)
+    task = make_task(settings, network)
     trainer = make_trainer(settings, [])
     assert trainer.max_steps == settings["trainer"]["max_steps"]
     assert task.network is network

@@ -1,9 +1,13 @@
-"""Which device computes. The RNNs have kernels for two kinds, the CPU and CUDA."""
+"""Choice and description of the device. The operator has kernels for the CPU and for CUDA."""
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
+
 import torch
 
+import flowdeblur
 from flowdeblur.errors import UserError
 
 
@@ -13,14 +17,14 @@ def automatic_device() -> torch.device:
 
 
 def find_device(name: str | None, option: str = "--device ") -> torch.device:
-    """The device of that name; without one the automatic choice.
+    """Return the device of that name; None for the automatic choice.
 
     Args:
-        name: as ``cpu``, ``cuda`` or ``cuda:1``.
-        option: that the user gave it with, up to the name.
+        name: such as ``cpu``, ``cuda`` or ``cuda:1``.
+        option: how the user sets it, for the message: ``--device `` or ``device=``.
 
     Raises:
-        UserError: there is no such device here, or no kernel for it.
+        UserError: this machine has no such device, or the operator has no kernel for it.
     """
     if name is None:
         return automatic_device()
@@ -33,3 +37,22 @@ def find_device(name: str | None, option: str = "--device ") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"{option}{name}: the RNNs run on cpu and cuda only; use one of these")
     return device
+
+
+def describe_device(device: torch.device) -> str:
+    """Describe the device and the versions of flowdeblur and torch, for measured numbers."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        count = torch.get_num_threads()
+        name = f"{_processor()}, {count} thread{'s' if count > 1 else ''}"
+    return f"{name}; flowdeblur {flowdeblur.__version__}, torch {torch.__version__}"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

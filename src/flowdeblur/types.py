@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, NotRequired, Protocol, TypedDict
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, NotRequired, Protocol, Self, TypedDict
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 
 class Batch(TypedDict):
@@ -13,7 +15,7 @@ class Batch(TypedDict):
     Attributes:
         frames: (B, T, 3, H, W), RGB in [0, 1], in the order of the network's ``frame_offsets``.
         sharp: (B, 3, H, W), the ground truth of the frame at offset 0.
-        key: B texts that name clip and frame.
+        key: B strings, ``clip/frame``.
         flow: (B, 2 N, H, W), true flow (dx, dy) in pixels to each neighbour in the network's
             ``flow_offsets``.
         visible: (B, N, H, W) bool, false where the flow's target is occluded or outside.
@@ -29,12 +31,12 @@ class Batch(TypedDict):
 class Sample(TypedDict):
     """One frame to restore, its T - 1 neighbours and, where known, the true flow to N of them.
 
-    The pictures stay 8-bit, as the data sets are; the batch makes them float in [0, 1].
+    Images stay 8-bit, as in the data sets; collating a batch converts them to floats in [0, 1].
 
     Attributes:
         frames: (T, 3, H, W) uint8 RGB, the blurry frames in the order of the frame offsets.
         sharp: (3, H, W) uint8 RGB, the ground truth of the frame at offset 0.
-        key: which clip and frame this is, as ``clip/frame``.
+        key: clip and frame, as ``clip/frame``.
         flow: (2 N, H, W) float32, (dx, dy) in pixels to each neighbour in the order of the flow
             offsets, from the middle of the current exposure to the middle of the neighbour's.
         visible: (N, H, W) bool, false where the current frame's point is occluded or outside in
@@ -49,11 +51,11 @@ class Sample(TypedDict):
 
 
 class SampleSequence(Protocol):
-    """Samples by number; it can be pickled, and read by several processes at once."""
+    """Samples by index; it can be pickled, and read by several processes at once."""
 
     @property
     def keys(self) -> list[str]:
-        """The samples' keys, ``clip/frame``, clip by clip and in order; nothing is decoded."""
+        """Keys of the samples, ``clip/frame``, clip by clip and in order; decodes nothing."""
         ...
 
     def __len__(self) -> int: ...
@@ -62,16 +64,16 @@ class SampleSequence(Protocol):
 
 
 class Source(Protocol):
-    """A plain, immutable recipe for samples: nothing is read or rendered before it is opened."""
+    """An immutable description of samples; nothing is read or rendered before ``open``."""
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> SampleSequence:
-        """Prepare what is needed and return the samples.
+        """Open the samples; reads, renders or downloads what they need.
 
         Args:
             frame_offsets: the frames of a sample relative to the one to restore: (0, 1), (-1, 0, 1)
                 or (0,).
             flow_offsets: the neighbours to which the true flow is wanted: (1,), (-1, 1) or (). A
-                source that knows no flow leaves ``flow`` and ``visible`` out.
+                source without true flow omits ``flow`` and ``visible``.
 
         Returns:
             The samples.
@@ -83,7 +85,7 @@ class Source(Protocol):
 
 
 class Restoration(NamedTuple):
-    """Output of a network; a field is empty where the network has nothing to put there.
+    """Output of a network; each field but the first may be empty.
 
     Attributes:
         restored: (B, 3, H, W), not clamped to [0, 1].
@@ -108,14 +110,32 @@ class Restoration(NamedTuple):
         return Restoration(self.restored.float(), flows, rnn_weights, coarse)
 
 
-class Network(Protocol):
-    """A network that restores one frame of a video; any ``nn.Module`` of this form fits.
+class _TorchModule(Protocol):
+    """The part of ``nn.Module`` that callers of a network use."""
+
+    def eval(self) -> Self: ...
+    def to(self, device: torch.device) -> Self: ...
+    def half(self) -> Self: ...
+    def requires_grad_(self, requires_grad: bool = True) -> Self: ...
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]: ...
+    def get_submodule(self, target: str, /) -> nn.Module: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Any], /) -> Any: ...
+
+
+class Network(_TorchModule, Protocol):
+    """A network that restores one frame of a video.
+
+    Any ``nn.Module`` with these three attributes and this ``forward`` fits; it need not inherit
+    from this class. A network that predicts flow may also have ``predict_flows``, see
+    :class:`FlowNetwork`.
 
     Attributes:
         frame_offsets: the frames that it reads, relative to the one to restore, in the order of
             its input; they include 0.
         flow_offsets: the neighbours that it predicts flow to; may be empty.
-        current_index: position of the frame to restore in ``frame_offsets``.
     """
 
     frame_offsets: tuple[int, ...]
@@ -123,7 +143,7 @@ class Network(Protocol):
 
     @property
     def current_index(self) -> int:
-        """Position of the frame to restore."""
+        """Position of the frame to restore in ``frame_offsets``."""
         ...
 
     def __call__(self, frames: Tensor, *, keep_rnn_weights: bool = False) -> Restoration:
@@ -134,4 +154,12 @@ class Network(Protocol):
                 from 1.
             keep_rnn_weights: whether ``Restoration.rnn_weights`` is needed.
         """
+        ...
+
+
+class FlowNetwork(Network, Protocol):
+    """A network whose flow can be predicted without restoring the frame."""
+
+    def predict_flows(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Predict ``Restoration.flows`` of frames (B, T, 3, H, W)."""
         ...

@@ -18,8 +18,8 @@ import torch
 from tests.composition import ROWS, compose_config
 
 from flowdeblur.cli import main
-from flowdeblur.engine.configuration import instantiate, plain
-from flowdeblur.engine.training import make_network
+from flowdeblur.engine.assembly import make_data, make_network
+from flowdeblur.engine.configuration import plain
 
 ROOT = Path(__file__).parents[2]
 TABLE4 = str(ROOT / "sweeps" / "table4.yaml")
@@ -162,8 +162,7 @@ def test_every_row_sees_the_same_samples_in_the_same_order(name, cache):
 def first_batches(*overrides):
     settings = plain(compose_config(*TINY, *overrides))
     network = make_network(settings)
-    data = instantiate(settings["data"], "data")
-    data.serve(network.frame_offsets, network.flow_offsets)
+    data = make_data(settings, network)
     data.trainer = SimpleNamespace(
         accumulate_grad_batches=1, world_size=1, global_rank=0, global_step=0, max_steps=5
     )

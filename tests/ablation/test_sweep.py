@@ -18,8 +18,8 @@ from wandb.sdk.launch.sweeps.utils import (
 )
 
 from flowdeblur.ablation.sweep import read_sweep
+from flowdeblur.engine.assembly import make_data, make_network
 from flowdeblur.engine.configuration import instantiate, plain
-from flowdeblur.engine.training import make_network
 from flowdeblur.errors import UserError
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
@@ -86,7 +86,7 @@ def test_every_command_of_an_agent_composes_and_instantiates(path):
         settings = plain(compose_config("model.width=4", *tokens))
         assert list(settings["logger"]) == ["wandb"]
         network = make_network(settings)
-        instantiate(settings["data"], "data").serve(network.frame_offsets, network.flow_offsets)
+        make_data(settings, network)
         for section in ("objective", "optimizer"):
             instantiate(settings[section], section)
 

@@ -245,7 +245,7 @@ def test_raw_weights_with_a_model(evaluate, tmp_path):
     status, _, _, _ = evaluate(f"weights={path}", "model=proposed", "model.width=2")
     assert status == 0
     status, _, _, error = evaluate(f"weights={path}", folder="other")
-    assert (status, "holds no model configuration" in error) == (2, True)
+    assert (status, "contains no model configuration" in error) == (2, True)
 
 
 def mistakes(tmp_path, root):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flowdeblur.data import Crop, DataModule
-from flowdeblur.data.datamodule import collate, collate_mixed
+from flowdeblur.data.samples import collate, collate_mixed
 from flowdeblur.errors import UserError
 from flowdeblur.training.objectives import EndPointError
 
@@ -34,7 +34,9 @@ class Squares:
 
 def module(batch_size=4, world=1, rank=0, accumulate=1, step=0, steps=6, **changes):
     data = DataModule(
-        train=Squares(), val=Squares(3), patch=(16, 16), crop=Crop, batch_size=batch_size, **changes
+        **{"frame_offsets": (0,), "flow_offsets": (), "train": Squares(), "val": Squares(3)}
+        | {"patch": (16, 16), "crop": Crop, "batch_size": batch_size}
+        | changes
     )
     data.trainer = SimpleNamespace(
         accumulate_grad_batches=accumulate,
@@ -59,8 +61,7 @@ def test_batches_are_float_and_of_the_patch_size():
 
 
 def test_the_sources_learn_what_the_network_reads():
-    data = module()
-    data.serve([-1, 0, 1], [1])
+    data = module(frame_offsets=[-1, 0, 1], flow_offsets=[1])
     assert data.open("val").offsets == ((-1, 0, 1), (1,))
 
 
@@ -150,9 +151,9 @@ class Numbers:
 @pytest.mark.parametrize(("offsets", "flows"), [((0, 1), (1,)), ((-1, 0, 1), (-1, 1)), ((0,), ())])
 def test_reversed_time(offsets, flows):
     """Frames, the flow and nothing else are those of a clip that runs backwards."""
-    data = module(steps=20, time_reversal=True)
-    data.sources["train"] = Numbers()
-    data.serve(offsets, flows)
+    data = module(
+        steps=20, time_reversal=True, train=Numbers(), frame_offsets=offsets, flow_offsets=flows
+    )
     seen = set()
     for batch in data.train_dataloader():
         sharp = 255 * batch["sharp"][:, 0, 0, 0]

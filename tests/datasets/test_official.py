@@ -285,7 +285,7 @@ def test_reds4_is_disjoint_from_its_training_clips():
 def test_mistakes_in_a_data_set_are_told_by_key(override, message):
     node = plain(compose_config("data=gopro", "data.root=.", override))["data"]
     with pytest.raises(UserError, match=message):
-        instantiate(node, "data")
+        instantiate(node, "data", frame_offsets=(0, 1), flow_offsets=(1,))
 
 
 def test_upright_and_level_videos_train_together_and_are_scored_one_by_one(tmp_path, monkeypatch):
@@ -297,8 +297,7 @@ def test_upright_and_level_videos_train_together_and_are_scored_one_by_one(tmp_p
         write(tmp_path, f"{folder}/input", f"{folder}/GT", frames, suffix=".jpg")
     overrides = ["data.patch=[64,64]", "data.batch_size=4", "data.workers=0"]
     node = plain(compose_config("data=dvd", f"data.root={tmp_path}", *overrides))["data"]
-    module = instantiate(node, "data")
-    module.serve((0, 1), (1,))
+    module = instantiate(node, "data", frame_offsets=(0, 1), flow_offsets=(1,))
     module.trainer = SimpleNamespace(
         accumulate_grad_batches=1, world_size=1, global_rank=0, max_steps=1, global_step=0
     )

@@ -101,7 +101,7 @@ def test_what_float16_cannot_hold_is_refused(network, tmp_path):
 def test_damaged_metadata(tmp_path, text):
     path = tmp_path / "weights.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"config": text})
-    with pytest.raises(UserError, match=r"safetensors: its metadata are damaged \(config\)"):
+    with pytest.raises(UserError, match=r"safetensors: corrupt metadata \(config\)"):
         flowdeblur.load(path)
 
 
@@ -112,7 +112,7 @@ def shipped(tmp_path, monkeypatch):
     folder.mkdir()
     config = config_of("without_rnns", width=4)
     weights.save(folder / "default.safetensors", make_model("without_rnns", width=4), config)
-    monkeypatch.setattr(weights, "PRETRAINED", folder)
+    monkeypatch.setattr(weights.file, "PRETRAINED", folder)
     return folder
 
 
@@ -127,7 +127,7 @@ def test_weights_that_come_with_the_package():
 
 
 def test_a_package_without_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(weights.file, "PRETRAINED", tmp_path)
     with pytest.raises(
         UserError, match=r"^default: .*\(none do in this version\); name a .safetensors file"
     ):
@@ -180,7 +180,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path):
 
 def test_foreign_safetensors(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(UserError, match="holds no model configuration"):
+    with pytest.raises(UserError, match="contains no model configuration"):
         flowdeblur.load(tmp_path / "foreign.safetensors")
 
 
@@ -215,7 +215,7 @@ def test_weights_of_another_architecture_name_the_layer(tmp_path):
     with pytest.raises(
         UserError, match=r"flow_subnet.conv1.weight is 4x6x7x7 in the file and 4x3x7x7 in the model"
     ):
-        weights.take(other, weights.read(path)[0], path)
+        weights.load_into(other, weights.read(path)[0], path)
     assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
 
 

@@ -10,7 +10,7 @@ import torch
 
 import flowdeblur
 from flowdeblur import cli, weights
-from flowdeblur.data.datamodule import collate
+from flowdeblur.data.samples import collate
 from flowdeblur.evaluation.metrics import end_point_error, psnr
 from flowdeblur.scenes import Scenes
 

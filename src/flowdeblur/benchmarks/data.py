@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 
 from flowdeblur.data import ColourPermutation, Crop, Dihedral, TurnedCrop
 from flowdeblur.data.augmentation import Transform
-from flowdeblur.data.datamodule import AugmentedSamples, collate
 from flowdeblur.data.sampler import BatchStream
+from flowdeblur.data.samples import AugmentedSamples, collate
 from flowdeblur.datasets import FrameFolders, PackedFrames
 from flowdeblur.datasets.packed import pack
 from flowdeblur.scenes.leaves import dead_leaves

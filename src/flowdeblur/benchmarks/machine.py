@@ -1,26 +1,13 @@
-"""What measurements run on, and how much memory they take there."""
+"""Peak memory of a function."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-
-import flowdeblur
-
-
-def describe(device: torch.device) -> str:
-    """Name the device and the versions."""
-    if device.type == "cuda":
-        where = torch.cuda.get_device_name(device)
-    else:
-        count = torch.get_num_threads()
-        where = f"{_processor()}, {count} thread{'s' if count > 1 else ''}"
-    return f"{where}; flowdeblur {flowdeblur.__version__}, torch {torch.__version__}"
 
 
 def peak_mib(function: Callable[[], object], device: torch.device) -> float | None:
@@ -48,12 +35,3 @@ def peak_mib(function: Callable[[], object], device: torch.device) -> float | No
 def _kilobytes(status: Path, key: str) -> int:
     fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
     return int(fields[key].split()[0])
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest import mock
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-import flowdeblur.ops.flops  # noqa: F401  (registers the operator's formula)
-from flowdeblur.benchmarks.machine import describe, peak_mib
-from flowdeblur.networks import FlowGuidedDeblurring, coupling
+from flowdeblur.benchmarks.machine import peak_mib
+from flowdeblur.devices import describe_device
+from flowdeblur.networks import coupling
+from flowdeblur.networks.cost import gflop, timed
+from flowdeblur.types import Network
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Row:
 
 def measure(
     name: str,
-    network: FlowGuidedDeblurring,
+    network: Network,
     size: tuple[int, int],
     device: torch.device,
     repetitions: int,
@@ -54,25 +53,26 @@ def measure(
     Both versions of a network with RNNs take turns, so that their ratio bears a noisy machine.
     """
     network = network.to(device).eval()
-    shape = (1, len(network.frame_offsets), 3, *size)
-    frames = torch.rand(shape, device=device)
+    frames = torch.rand(1, len(network.frame_offsets), 3, *size, device=device)
 
     def restore() -> None:
         with torch.inference_mode():
             network(frames, keep_rnn_weights=False)
 
-    has_rnns = any(isinstance(each, coupling.SpatiallyVariantRNN) for each in network.modules())
+    has_rnns = any(
+        isinstance(each, coupling.SpatiallyVariantRNN) for _, each in network.named_modules()
+    )
     peak = peak_mib(restore, device)
     times, copying_times = [], []
     for _ in range(repetitions):
-        times.append(_milliseconds(restore, device))
+        times.append(timed(restore, device))
         if has_rnns:
             with _copies():
-                copying_times.append(_milliseconds(restore, device))
+                copying_times.append(timed(restore, device))
     return Row(
         name,
         sum(each.numel() for each in network.parameters()),
-        _flop(network, shape) / 1e9,
+        gflop(network, size),
         statistics.median(times),
         statistics.median(copying_times) if has_rnns else None,
         peak,
@@ -82,7 +82,7 @@ def measure(
 def to_markdown(rows: list[Row], size: tuple[int, int], device: torch.device) -> str:
     """The table, with what it was measured on."""
     lines = [
-        f"Networks, one frame of {size[0]}x{size[1]}, float32. {describe(device)}.",
+        f"Networks, one frame of {size[0]}x{size[1]}, float32. {describe_device(device)}.",
         "",
         "| model | parameters | GFLOP | ms / frame | ratio to copies | peak MiB |",
         "|---|---:|---:|---:|---:|---:|",
@@ -113,21 +113,3 @@ def _copies_of(features: Tensor, weights: Tensor, *, tanh: bool = False) -> Tens
 def _copies() -> Iterator[None]:
     with mock.patch.object(coupling, "spatially_variant_rnn", _copies_of):
         yield
-
-
-def _milliseconds(function: Callable[[], None], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    function()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return (time.perf_counter() - start) * 1e3
-
-
-def _flop(network: FlowGuidedDeblurring, shape: tuple[int, ...]) -> int:
-    """Count on a twin that has shapes only."""
-    twin = copy.deepcopy(network).to("meta")
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        twin(torch.empty(shape, device="meta"), keep_rnn_weights=False)
-    return int(counter.get_total_flops())

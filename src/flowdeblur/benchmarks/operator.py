@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flowdeblur.benchmarks.machine import describe, peak_mib
+from flowdeblur.benchmarks.machine import peak_mib
 from flowdeblur.benchmarks.plot import bars
 from flowdeblur.benchmarks.tune import tune
-from flowdeblur.devices import find_device
+from flowdeblur.devices import describe_device, find_device
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 from flowdeblur.ops import spatially_variant_rnn
@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.tune is not None:
         if device.type != "cuda":
             raise UserError("--tune: the CPU has no tiles to tune; leave the option out")
-        write_text(arguments.tune, tune(seconds_on_gpu, describe(device)))
+        write_text(arguments.tune, tune(seconds_on_gpu, describe_device(device)))
         print(f"export {VARIABLE}={arguments.tune}")
         return 0
     shapes = [_shape(text) for text in arguments.shapes or ()] or SHAPES[device.type]
@@ -301,7 +301,7 @@ def _quantile(seconds: list[float], q: float) -> float:
 def _header(device: torch.device, repetitions: int, layout: torch.memory_format) -> str:
     triton = f", triton {version('triton')}" if importlib.util.find_spec("triton") else ""
     maps = "channels_last maps" if layout == torch.channels_last else "contiguous maps"
-    where = describe(device)
+    where = describe_device(device)
     return f"Spatially variant RNN, {maps}, {repetitions} repetitions. {where}{triton}."
 
 

@@ -26,8 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
         UserError: a number is out of its range, or the model is unknown.
     """
     from flowdeblur.benchmarks.data import measure_costs, measure_rates, to_markdown, write_frames
-    from flowdeblur.benchmarks.machine import describe
-    from flowdeblur.devices import find_device
+    from flowdeblur.devices import describe_device, find_device
     from flowdeblur.files import write_text
     from flowdeblur.scenes.parallel import one_thread_per_operation
 
@@ -48,13 +47,13 @@ def run(arguments: argparse.Namespace) -> None:
                 flush=True,
             )
         costs = measure_costs(sources)
-    table = to_markdown(rates, costs, step, describe(device))
+    table = to_markdown(rates, costs, step, describe_device(device))
     print(f"\n{table}")
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         write_text(arguments.out.with_suffix(".md"), table)
         content = {
-            "measured": describe(device),
+            "measured": describe_device(device),
             "step": step,
             "rates": [asdict(rate) for rate in rates],
             "costs": [asdict(cost) for cost in costs],

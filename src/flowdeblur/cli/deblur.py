@@ -17,7 +17,6 @@ from flowdeblur.errors import FlowdeblurError, RuntimeFailureError, UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
     import torch
-    from torch import nn
 
     from flowdeblur.networks.tiles import Tiled
     from flowdeblur.video.clip import FrameReader
@@ -101,7 +100,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _restore(
-    network: nn.Module,
+    network: Any,  # tiled or not
     reader: FrameReader,
     output: Output,
     device: torch.device,

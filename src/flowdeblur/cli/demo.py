@@ -55,7 +55,8 @@ def main(argv: Sequence[str]) -> int:
     from flowdeblur.devices import find_device
     from flowdeblur.weights import load
 
-    network, device = load(arguments.weights), find_device(arguments.device)
+    network = load(arguments.weights)
+    device = find_device(arguments.device)
     with stopping_cleanly(), serving(network, port=arguments.port, device=device) as address:
         print(f"open {address} in a browser; Ctrl-C ends the demo", flush=True)
         if arguments.open:

@@ -11,8 +11,8 @@ from flowdeblur.explain import DUTY_CYCLE
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
     import torch
-    from torch import nn
 
+    from flowdeblur.types import Network
     from flowdeblur.video.clip import FrameReader
 
 
@@ -75,7 +75,7 @@ def check(arguments: argparse.Namespace, reader: FrameReader | None) -> None:
 
 
 def explain(
-    arguments: argparse.Namespace, network: nn.Module, reader: FrameReader, device: torch.device
+    arguments: argparse.Namespace, network: Network, reader: FrameReader, device: torch.device
 ) -> None:
     """Write the explanation if it is asked for, and say where it is.
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from flowdeblur.errors import FlowdeblurError, RuntimeFailureError, UserError
 from flowdeblur.explain import DUTY_CYCLE
 from flowdeblur.explain.clip import explain_clip
+from flowdeblur.types import Network
 from flowdeblur.video.clip import Frame, FrameReader, Sink, in_words
 from flowdeblur.video.inputs import InputClip, find_sources
 from flowdeblur.video.restore import restore
@@ -92,7 +92,7 @@ class Jobs:
     def __init__(
         self,
         folder: Path,
-        network: nn.Module,
+        network: Network,
         device: torch.device,
         limits: Limits,
     ) -> None:

@@ -16,11 +16,11 @@ from typing import cast
 from urllib.parse import unquote
 
 import torch
-from torch import nn
 
 from flowdeblur.demo.jobs import Job, Jobs, Limits
 from flowdeblur.devices import automatic_device
 from flowdeblur.errors import UserError
+from flowdeblur.types import Network
 
 HOST = "127.0.0.1"
 # How long Ctrl-C waits, at most, for the thread that serves.
@@ -36,7 +36,7 @@ _TYPES = {".html": "text/html; charset=utf-8", ".png": "image/png", ".mp4": "vid
 
 @contextmanager
 def serving(
-    network: nn.Module,
+    network: Network,
     *,
     port: int,
     device: torch.device | None = None,

@@ -40,8 +40,8 @@ from flowdeblur.evaluation.restorers import (
 from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, score
 from flowdeblur.evaluation.temporal import WarpError
 from flowdeblur.files import filling, sha256, write_text
-from flowdeblur.networks import FlowGuidedDeblurring
-from flowdeblur.types import Source
+from flowdeblur.networks.contract import require_network
+from flowdeblur.types import Network, Source
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Request:
 
     Attributes:
         weights: a weights file, a run folder, or a name.
+        allow: packages besides flowdeblur whose classes the weights file may name.
         predictions: a folder of restored frames, instead of weights.
         split: which of the data to score.
         same_frame: whether the current frame is also given as all frames.
@@ -62,6 +63,7 @@ class Request:
     """
 
     weights: str | None
+    allow: Sequence[str]
     predictions: str | None
     split: Literal["train", "val", "test"]
     same_frame: bool
@@ -117,7 +119,12 @@ def evaluate(config: DictConfig) -> str:
     device = find_device(request.device, "device=")
     restoring = _restoring(request, groups["model"], device)
 
-    data: DataModule = instantiate(groups["data"], "data")
+    data: DataModule = instantiate(
+        groups["data"],
+        "data",
+        frame_offsets=restoring.frame_offsets,
+        flow_offsets=restoring.flow_offsets,
+    )
     source = every_frame(data.sources[request.split])
     if request.warp_error and isinstance(source, SingleImages):
         raise UserError("warp_error: the data are single pictures, not clips; leave it out")
@@ -192,8 +199,8 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
         return Restoring({**blurry, "restored": FromFolder(root)}, {"predictions": str(root)})
     assert request.weights is not None
     path = weights.locate(request.weights)
-    network = _network(path, model).to(device).eval()
-    current = network.frame_offsets.index(0)
+    network = _network(path, model, request.allow).to(device).eval()
+    current = network.current_index
     methods: dict[str, Restorer] = {
         "blurry": Unrestored(current),
         "restored": FromNetwork(network),
@@ -211,12 +218,12 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
     return Restoring(methods, facts, network.frame_offsets, network.flow_offsets or (1,))
 
 
-def _network(path: Path, model: Any) -> FlowGuidedDeblurring:
+def _network(path: Path, model: Any, allow: Sequence[str]) -> Network:
     """Rebuild the network as the file says, or as ``model`` does if it is set."""
     if model is None:
-        return weights.load(path)
-    network: FlowGuidedDeblurring = instantiate(model, "model")
-    weights.take(network, weights.read(path)[0], path)
+        return weights.load(path, allow=allow)
+    network = require_network(instantiate(model, "model"))
+    weights.load_into(network, weights.read(path)[0], path)
     return network
 
 

@@ -1,4 +1,4 @@
-"""The few lines that a run ends with."""
+"""Summary and cost of a finished run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import lightning as L
 import torch
 
-from flowdeblur.benchmarks.machine import describe
-from flowdeblur.benchmarks.network import measure
 from flowdeblur.data import DataModule
-from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.devices import describe_device
+from flowdeblur.networks.cost import gflop, milliseconds
 from flowdeblur.runs import RunFolder
+from flowdeblur.types import Network
 
 
 def summary(scores: Mapping[str, Mapping[str, float]], folder: RunFolder) -> str:
-    """Tell what was reached on the held-out test data and where everything lies."""
+    """Summarize the test scores and list the files of the run, in a few lines."""
     test = scores["test"]
     lines = ["", "Held-out test data"]
     if "psnr" in test:
@@ -29,8 +29,8 @@ def summary(scores: Mapping[str, Mapping[str, float]], folder: RunFolder) -> str
         ]
         if "psnr_same_frame" in test:
             lines.append(
-                f"  restored, no motion    {test['psnr_same_frame']:7.2f}"
-                "            both frames are the same one"
+                f"  restored, same frame   {test['psnr_same_frame']:7.2f}"
+                "            same frame given twice"
             )
     if "epe" in test:
         zero = f" (no flow at all: {test['epe_of_zero']:.2f})" if "epe_of_zero" in test else ""
@@ -43,25 +43,24 @@ def summary(scores: Mapping[str, Mapping[str, float]], folder: RunFolder) -> str
     return "\n".join(lines)
 
 
-def cost(network: FlowGuidedDeblurring, data: DataModule, device: torch.device) -> dict[str, Any]:
-    """Measure what restoring a frame of the test data takes.
+def cost(network: Network, data: DataModule, device: torch.device) -> dict[str, Any]:
+    """Measure the cost of restoring a frame of the test data.
 
     Returns:
-        ``size`` (H, W) of the first test frame in pixels, ``gflop`` and ``milliseconds`` a frame,
-        and the ``device`` that these are of.
+        ``size`` (H, W) of the first test frame in pixels, ``gflop`` and ``milliseconds`` per frame,
+        and a description of the ``device``.
     """
     height, width = data.open("test")[0]["sharp"].shape[-2:]
-    row = measure("", network, (height, width), device, repetitions=5)
     return {
         "size": [height, width],
-        "gflop": row.gflop,
-        "milliseconds": row.milliseconds,
-        "device": describe(device),
+        "gflop": gflop(network, (height, width)),
+        "milliseconds": milliseconds(network, (height, width), device, repetitions=5),
+        "device": describe_device(device),
     }
 
 
-def describe_device(trainer: L.Trainer) -> str:
-    """Name the hardware and the versions that a number was made with."""
+def hardware(trainer: L.Trainer) -> str:
+    """Describe the devices that the run was trained on."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     count = trainer.world_size

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, WeightAveraging
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from omegaconf import DictConfig
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -19,20 +17,17 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 import flowdeblur
 from flowdeblur import weights
 from flowdeblur.data import DataModule
-from flowdeblur.devices import automatic_device
 from flowdeblur.engine import cluster
+from flowdeblur.engine.assembly import make_data, make_network, make_task, make_trainer
 from flowdeblur.engine.checkpoints import (
-    AtomicCheckpointIO,
     best_checkpoint,
     network_state,
     newest_checkpoint,
     verify,
 )
-from flowdeblur.engine.configuration import check_root, instantiate, plain
+from flowdeblur.engine.configuration import check_root, plain
 from flowdeblur.engine.loggers import connect, finish, interrupt
-from flowdeblur.engine.report import cost, describe_device, summary
-from flowdeblur.errors import UserError
-from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.engine.report import cost, hardware, summary
 from flowdeblur.runs import PLACES, RunFolder
 from flowdeblur.training.callbacks import (
     Agreement,
@@ -41,9 +36,9 @@ from flowdeblur.training.callbacks import (
     History,
     Interruption,
     Performance,
-    ProgressBar,
 )
 from flowdeblur.training.task import Task
+from flowdeblur.types import Network
 
 log = logging.getLogger(__name__)
 
@@ -83,15 +78,8 @@ def train(config: DictConfig) -> float:
     folder = RunFolder(Path(settings["run_dir"]))
     L.seed_everything(settings["seed"], workers=True, verbose=False)
     network = make_network(settings)
-    task: Task = instantiate(
-        settings["task"],
-        "task",
-        network=network,
-        objective=instantiate(settings["objective"], "objective"),
-        optimization=instantiate(settings["optimizer"], "optimizer"),
-    )
-    data: DataModule = instantiate(settings["data"], "data")
-    data.serve(network.frame_offsets, network.flow_offsets)
+    task = make_task(settings, network)
+    data = make_data(settings, network)
     history, clock = History(), Clock(settings["max_minutes"])
     performance = Performance(data.batch_size)
     interruption = Interruption(folder.checkpoints)
@@ -118,7 +106,7 @@ def train(config: DictConfig) -> float:
             "steps": trainer.global_step,
             "seconds": clock.seconds,
             "samples_per_second": performance.samples_per_second,
-            "device": describe_device(trainer),
+            "device": hardware(trainer),
             **scores,
             "history": history.as_list(),
         }
@@ -151,69 +139,6 @@ def _training(settings: Mapping[str, Any], steps: int) -> dict[str, Any]:
     return {"data": public(settings["data"]["train"]), "steps": steps}
 
 
-def make_network(settings: Mapping[str, Any]) -> FlowGuidedDeblurring:
-    """Build the network and give it its initial weights.
-
-    They are a function of the seed and of the files named in ``init``.
-    """
-    network: FlowGuidedDeblurring = instantiate(settings["model"], "model")
-    init = settings["init"]
-    generator = torch.Generator().manual_seed(settings["seed"])
-    instantiate(init["scheme"], "init.scheme")(network, generator)
-    parts = {"network": (network, ""), "flow": (network.flow_subnet, "flow_subnet.")}
-    for key, (part, prefix) in parts.items():
-        if init[key] is not None and part is not None:
-            try:
-                path = weights.locate(init[key])
-                weights.take(part, weights.read(path)[0], path, prefix=prefix)
-            except UserError as error:
-                raise UserError(f"init.{key}: {error}") from None
-    return network
-
-
-def make_trainer(
-    settings: Mapping[str, Any], before: Sequence[L.Callback], after: Sequence[L.Callback] = ()
-) -> L.Trainer:
-    """Build the trainer with the callbacks and loggers of the configuration.
-
-    Our own callbacks come ``before`` and ``after`` the others.
-    """
-    callbacks = [
-        instantiate(node, f"callbacks.{name}")
-        for name, node in settings.get("callbacks", {}).items()
-        if node
-    ]
-    loggers = [
-        instantiate(node, f"logger.{name}")
-        for name, node in settings.get("logger", {}).items()
-        if node
-    ]
-    if not loggers:  # Lightning's monitor insists on one
-        callbacks = [each for each in callbacks if not isinstance(each, LearningRateMonitor)]
-    if not sys.stdout.isatty():
-        settings = {**settings, "trainer": {**settings["trainer"], "enable_progress_bar": False}}
-    if settings["trainer"]["enable_progress_bar"]:
-        callbacks.append(ProgressBar())
-    described = settings["trainer"]
-    if described.get("accelerator") == "auto":  # Lightning's choice may be one without kernels
-        described = {**described, "accelerator": automatic_device().type}
-    trainer: L.Trainer = instantiate(
-        described,
-        "trainer",
-        # ModelCheckpoint comes last in any case, when the history is complete.
-        callbacks=[*before, *callbacks, *after],
-        logger=loggers,
-        plugins=[AtomicCheckpointIO(), *cluster.plugins()],
-    )
-    for name in ("limit_val_batches", "limit_test_batches"):
-        if not getattr(trainer, name):
-            raise UserError(
-                f"trainer.{name}: must be above 0; checkpoints follow validations, and a run ends "
-                "with its scores"
-            )
-    return trainer
-
-
 def begin(trainer: L.Trainer, folder: RunFolder, settings: Mapping[str, Any]) -> None:
     """Tell the run folder and the loggers what the run is."""
     if trainer.is_global_zero:
@@ -243,7 +168,7 @@ def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> 
 
 
 def save_best(
-    folder: RunFolder, network: FlowGuidedDeblurring, model: Mapping[str, Any], history: History
+    folder: RunFolder, network: Network, model: Mapping[str, Any], history: History
 ) -> None:
     """Write the weights of the best validation score; ``network`` holds them afterwards."""
     if (checkpoint := best_checkpoint(folder)) is None:

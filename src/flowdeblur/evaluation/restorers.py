@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flowdeblur.errors import UserError
 from flowdeblur.networks.flow_guided import at_full_size
 from flowdeblur.networks.inference import infer
-from flowdeblur.types import Sample
+from flowdeblur.types import Network, Sample
 from flowdeblur.video.images import SUFFIXES, read_image
 
 
@@ -57,7 +57,7 @@ class FromNetwork:
         network: in evaluation mode, on the sample's device.
     """
 
-    network: nn.Module
+    network: Network
 
     def __call__(self, sample: Sample) -> Prediction:
         """Restore.

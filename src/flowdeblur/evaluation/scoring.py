@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from flowdeblur.data.datamodule import PlainSamples
+from flowdeblur.data.samples import PlainSamples
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.motion import MotionBins, speed
 from flowdeblur.evaluation.protocol import Protocol, finite

@@ -6,10 +6,8 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 import flowdeblur
@@ -19,6 +17,7 @@ from flowdeblur.explain.explanation import Explanation, explain_frame
 from flowdeblur.explain.figures import tell
 from flowdeblur.explain.page import page
 from flowdeblur.files import filling
+from flowdeblur.types import Network
 from flowdeblur.video.clip import Frame, FrameReader
 from flowdeblur.video.images import write_image
 from flowdeblur.video.restore import Window, to_tensor, windows
@@ -47,7 +46,7 @@ def check_choice(chosen: Collection[int] | None, clip: FrameReader) -> None:
 
 
 def explain_clip(
-    network: nn.Module,
+    network: Network,
     clip: FrameReader,
     folder: Path,
     *,
@@ -96,7 +95,7 @@ def explain_clip(
 
 
 def explanations_of(
-    network: nn.Module,
+    network: Network,
     clip: FrameReader,
     chosen: Collection[int] | None,
     duty_cycle: float,
@@ -108,7 +107,7 @@ def explanations_of(
     device = device or automatic_device()
     network = network.to(device).eval()
     wanted = range(0, EVERY * AT_MOST, EVERY) if chosen is None else sorted(set(chosen))
-    offsets = cast("tuple[int, ...]", network.frame_offsets)
+    offsets = network.frame_offsets
     read = 0
     for read, window in enumerate(windows(clip, offsets, cuts=cuts), 1):
         if read - 1 in wanted and not window.current.damaged:
@@ -131,13 +130,10 @@ def _missing(frame: int, count: int) -> UserError:
     return UserError(f"--frames: there is no frame {frame}; the frames are 0 to {count - 1}")
 
 
-def _directions(network: nn.Module, window: Window) -> list[int]:
+def _directions(network: Network, window: Window) -> list[int]:
     """On which side of the current frame each flow's neighbour is; at a clip's ends it differs."""
-    offsets = cast("tuple[int, ...]", network.frame_offsets)
-    neighbours = (
-        window.frames[offsets.index(each)]
-        for each in cast("tuple[int, ...]", getattr(network, "flow_offsets", ()))
-    )
+    offsets = network.frame_offsets
+    neighbours = (window.frames[offsets.index(each)] for each in network.flow_offsets)
     now = window.current.time
     return [(each.time > now) - (each.time < now) for each in neighbours]
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flowdeblur.blur.kernels import Trail, reblur, trail_inside
 from flowdeblur.networks.flow_guided import at_full_size
-from flowdeblur.types import Restoration
+from flowdeblur.types import Network, Restoration
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Explanation:
 
 @torch.inference_mode()
 def explain_frame(
-    network: nn.Module, frames: Tensor, directions: Sequence[int], duty_cycle: float
+    network: Network, frames: Tensor, directions: Sequence[int], duty_cycle: float
 ) -> Explanation:
     """Restore a frame and keep what led to it.
 
@@ -84,8 +83,7 @@ def explain_frame(
             frame, 1 where after it, 0 where it is the frame itself.
         duty_cycle: exposure / frame interval, in [0, 1].
     """
-    offsets = cast("tuple[int, ...]", network.frame_offsets)
-    blurry = frames[:, offsets.index(0)]
+    blurry = frames[:, network.frame_offsets.index(0)]
     result: Restoration = network(frames, keep_rnn_weights=True)
     restored = result.restored.clamp(0, 1)
     motion = still = None

@@ -14,9 +14,8 @@ from flowdeblur.blur.kernels import Trail, blur_kernels, trail_distance
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.metrics import psnr
 from flowdeblur.explain.explanation import Motion, consistency, explain_frame
-from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.scenes import Scenes
-from flowdeblur.types import Sample
+from flowdeblur.types import Network, Sample
 from flowdeblur.viz.drawing import Drawn, kernels_picture
 from flowdeblur.viz.panels import panel
 
@@ -53,9 +52,7 @@ class SceneScore:
     psnr_gain_db: float
 
 
-def measure(
-    network: FlowGuidedDeblurring, scenes: Scenes, rows: int = 4
-) -> tuple[list[SceneScore], Drawn]:
+def measure(network: Network, scenes: Scenes, rows: int = 4) -> tuple[list[SceneScore], Drawn]:
     """Compare kernels on every scene.
 
     Args:
@@ -129,7 +126,7 @@ def to_markdown(scores: Sequence[SceneScore]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _samples(network: FlowGuidedDeblurring, scenes: Scenes) -> Iterator[tuple[int, Sample]]:
+def _samples(network: Network, scenes: Scenes) -> Iterator[tuple[int, Sample]]:
     opened = scenes.open(network.frame_offsets, network.flow_offsets)
     for index in tqdm(range(len(opened)), unit="scene", disable=None):
         yield index, opened[index]

@@ -98,6 +98,13 @@ class FlowGuidedDeblurring(nn.Module):
         flows: tuple[Tensor, ...] = self.flow_subnet(stacked).flows
         return flows
 
+    @torch.no_grad()
+    def pass_blurry_frame(self) -> None:
+        """Let the last layer copy the blurry frame, and add to it what the features say."""
+        identity = self.deblurring_subnet.d_conv0.weight[:, :3]
+        identity.zero_()
+        identity[range(3), range(3), 2, 2] = 1
+
     def _stack(self, frames: Tensor) -> Tensor:
         if frames.ndim != 5 or frames.shape[1] != len(self.frame_offsets) or frames.shape[2] != 3:
             raise ValueError(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flowdeblur.errors import RuntimeFailureError
-from flowdeblur.types import Restoration
+from flowdeblur.types import Network, Restoration
 
 
 @torch.inference_mode()
-def infer(network: nn.Module, frames: Tensor) -> Restoration:
+def infer(network: Network, frames: Tensor) -> Restoration:
     """Restore without gradients.
 
     Args:
@@ -27,7 +25,7 @@ def infer(network: nn.Module, frames: Tensor) -> Restoration:
             suffice.
     """
     try:
-        output = cast(Restoration, network(frames, keep_rnn_weights=False))
+        output = network(frames, keep_rnn_weights=False)
     except torch.OutOfMemoryError:
         height, width = frames.shape[-2:]
         raise RuntimeFailureError(

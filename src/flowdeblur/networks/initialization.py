@@ -6,22 +6,25 @@ seed.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-from flowdeblur.networks.flow_guided import FlowGuidedDeblurring
+from flowdeblur.types import Network
+
+log = logging.getLogger(__name__)
 
 Layer = nn.Conv2d | nn.ConvTranspose2d
-Initialization = Callable[[FlowGuidedDeblurring, torch.Generator], None]
+Initialization = Callable[[Network, torch.Generator], None]
 
 NEGATIVE_SLOPE = 0.1
 _READ_PICTURES = ("conv1", "d_conv1")
 
 
-def xavier(network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
+def xavier(network: Network, generator: torch.Generator) -> None:
     """Glorot and Bengio's uniform weights and zero biases everywhere.
 
     The paper says so of all but the flow subnet.
@@ -31,7 +34,7 @@ def xavier(network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
         _zero(layer.bias)
 
 
-def released_code(network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
+def released_code(network: Network, generator: torch.Generator) -> None:
     """The fillers of the released definition, scaled by fan-in as Caffe does.
 
     ``msra`` in the flow subnet and the decoder, ``xavier`` in rnnw, the encoder and d_conv0.
@@ -76,8 +79,11 @@ class NearIdentity:
         self.rnn_gain, self.residual_gain, self.flow_gain = rnn_gain, residual_gain, flow_gain
         self.contrast_gain = contrast_gain
 
-    def __call__(self, network: FlowGuidedDeblurring, generator: torch.Generator) -> None:
-        """Initialise ``network`` in place."""
+    def __call__(self, network: Network, generator: torch.Generator) -> None:
+        """Initialize ``network`` in place; other architectures keep their constructor's weights."""
+        if not hasattr(network, "pass_blurry_frame"):
+            log.info("%s keeps the initial weights of its constructor", type(network).__name__)
+            return
         for name, layer in layers(network):
             leaf = name.rpartition(".")[2]
             taps = math.prod(layer.kernel_size)
@@ -89,10 +95,7 @@ class NearIdentity:
             if leaf in _READ_PICTURES:
                 with torch.no_grad():
                     layer.weight -= layer.weight.mean(dim=(1, 2, 3), keepdim=True)
-        with torch.no_grad():
-            identity = network.deblurring_subnet.d_conv0.weight[:, :3]
-            identity.zero_()
-            identity[range(3), range(3), 2, 2] = 1
+        network.pass_blurry_frame()
 
     def _gain(self, leaf: str) -> float:
         if leaf == "rnnw":
@@ -106,7 +109,7 @@ class NearIdentity:
         return self.contrast_gain * gain if leaf in _READ_PICTURES else gain
 
 
-def layers(network: nn.Module) -> Iterator[tuple[str, Layer]]:
+def layers(network: Network) -> Iterator[tuple[str, Layer]]:
     """Every layer with weights, by its dotted name."""
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

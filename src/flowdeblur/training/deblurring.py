@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from flowdeblur.evaluation.metrics import end_point_error, psnr, ssim
+from flowdeblur.networks.flow_part import predicts_flow
 from flowdeblur.training.task import Task
 from flowdeblur.types import Batch, Restoration
 
@@ -20,14 +21,16 @@ class DeblurringTask(Task):
 
     def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
         """Run the whole; while flow comes first, the blurry frame stands for the restored one."""
+        network = self.network
         if (
             self.training
+            and predicts_flow(network)
             and self.global_step < self._optimization.flow_first
-            and self.objective.teaches_flow(batch, self.network.flow_offsets)
+            and self.objective.teaches_flow(batch, network.flow_offsets)
         ):
-            flows = self.network.predict_flows(batch["frames"])
+            flows = network.predict_flows(batch["frames"])
             return Restoration(self._blurry(batch), flows, ()).float()
-        prediction: Restoration = self.network(batch["frames"], keep_rnn_weights=keep_rnn_weights)
+        prediction = self.network(batch["frames"], keep_rnn_weights=keep_rnn_weights)
         return prediction.float()
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
@@ -68,7 +71,7 @@ class DeblurringTask(Task):
         return scores
 
     def _blurry(self, batch: Batch) -> Tensor:
-        return batch["frames"][:, self.network.frame_offsets.index(0)]
+        return batch["frames"][:, self.network.current_index]
 
 
 def rnn_weight_statistics(rnn_weights: tuple[Tensor, ...]) -> dict[str, Tensor]:

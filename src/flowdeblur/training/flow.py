@@ -9,11 +9,11 @@ from torch import Tensor
 
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.metrics import end_point_error
-from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.networks.flow_part import flow_parameters, predicts_flow
 from flowdeblur.training.objectives import Objective
 from flowdeblur.training.optimization import Optimization
 from flowdeblur.training.task import Task
-from flowdeblur.types import Batch, Restoration
+from flowdeblur.types import Batch, Network, Restoration
 
 
 class FlowTask(Task):
@@ -28,27 +28,23 @@ class FlowTask(Task):
     score: ClassVar[str] = "val/loss"
     score_mode: ClassVar[str] = "min"
 
-    def __init__(
-        self, network: FlowGuidedDeblurring, objective: Objective, optimization: Optimization
-    ) -> None:
+    def __init__(self, network: Network, objective: Objective, optimization: Optimization) -> None:
         super().__init__(network, objective, optimization)
-        if not network.flow_offsets:
+        if not predicts_flow(network):
             raise UserError(
                 "task=flow: this model predicts no flow; choose model=proposed or bidirectional"
             )
-        # What only the restoration reads gets no gradient here, and neither decay nor DDP should
-        # wait for one.
-        network.requires_grad_(False)
-        assert network.flow_subnet is not None
-        network.flow_subnet.requires_grad_(True)
-        for layer in (network.flow_subnet.deconv1, network.flow_subnet.up2to1):
-            layer.requires_grad_(False)
+        # Neither weight decay nor DDP should wait for gradients that never come.
+        trained = flow_parameters(network)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name in trained)
+        self._predict_flows = network.predict_flows
 
     def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
         """Run the flow subnet; the frame itself stands in for the restored one."""
         frames = batch["frames"]
-        current = frames[:, self.network.frame_offsets.index(0)]
-        return Restoration(current, self.network.predict_flows(frames), ()).float()
+        current = frames[:, self.network.current_index]
+        return Restoration(current, self._predict_flows(frames), ()).float()
 
     def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
         """End-point error in pixels of the finest flow, and of no flow at all, if flow is known."""

@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from flowdeblur.errors import RuntimeFailureError, UserError
-from flowdeblur.networks import FlowGuidedDeblurring
 from flowdeblur.training import processes
 from flowdeblur.training.objectives import Objective
 from flowdeblur.training.optimization import Optimization
 from flowdeblur.training.processes import FrameMeans
-from flowdeblur.types import Batch, Restoration
+from flowdeblur.types import Batch, Network, Restoration
 
 
 class Task(L.LightningModule):
@@ -33,9 +32,7 @@ class Task(L.LightningModule):
     score_mode: ClassVar[str]
     """``max`` or ``min``."""
 
-    def __init__(
-        self, network: FlowGuidedDeblurring, objective: Objective, optimization: Optimization
-    ) -> None:
+    def __init__(self, network: Network, objective: Objective, optimization: Optimization) -> None:
         super().__init__()
         self.network, self.objective = network, objective
         self.frame_scores: list[dict[str, float | str]] = []

@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
+from flowdeblur.types import Network
 from flowdeblur.video.clip import Frame, FrameReader
 
 _NAME = ".unfinished"
@@ -90,7 +90,7 @@ def is_unfinished(folder: Path) -> bool:
     return (folder / _NAME).exists()
 
 
-def origin(reader: FrameReader, network: nn.Module, *options: object) -> str:
+def origin(reader: FrameReader, network: Network, *options: object) -> str:
     """Say what frames are made of: of another input, other weights or options it is another text.
 
     Args:

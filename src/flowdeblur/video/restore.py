@@ -6,15 +6,16 @@ import itertools
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flowdeblur.devices import automatic_device
 from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.neighbours import neighbour
+from flowdeblur.types import Network
 from flowdeblur.video.clip import Frame, in_words
 from flowdeblur.video.images import ImageArray
 from flowdeblur.video.shots import Shots
@@ -32,7 +33,7 @@ class Window(NamedTuple):
 
 
 def restore(
-    network: nn.Module,
+    network: Network,
     frames: Iterable[Frame],
     *,
     device: torch.device | None = None,
@@ -63,7 +64,7 @@ def restore(
     """
     device = device or automatic_device()
     network = network.to(device).eval()
-    offsets = cast("tuple[int, ...]", network.frame_offsets)
+    offsets = network.frame_offsets
     wanted = (each for each in windows(frames, offsets, cuts=cuts) if each.current.name not in done)
     while group := list(itertools.islice(wanted, batch)):
         whole = [window for window in group if not window.current.damaged]
@@ -127,14 +128,14 @@ def _windows(shot: Iterator[Frame], offsets: Sequence[int]) -> Iterator[Window]:
 
 @torch.inference_mode()
 def _restore_images(
-    network: nn.Module, windows: Sequence[Window], device: torch.device, dtype: torch.dtype
+    network: Network, windows: Sequence[Window], device: torch.device, dtype: torch.dtype
 ) -> list[ImageArray]:
     if not windows:
         return []
     try:
         frames = torch.cat([to_tensor(window, device) for window in windows])
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            restored: Tensor = network(frames, keep_rnn_weights=False).restored
+            restored = network(frames, keep_rnn_weights=False).restored
         pairs = zip(windows, restored.float(), strict=True)
         return [_to_picture(image, window.current.image.dtype) for window, image in pairs]
     except RuntimeError as error:

@@ -4,15 +4,15 @@ from flowdeblur.weights.file import (
     DEFAULT,
     PRETRAINED,
     annotate,
-    build,
     copy,
     describe,
     load,
+    load_into,
     locate,
     read,
     save,
-    take,
 )
+from flowdeblur.weights.rebuild import build
 
 __all__ = [
     "DEFAULT",
@@ -22,8 +22,8 @@ __all__ = [
     "copy",
     "describe",
     "load",
+    "load_into",
     "locate",
     "read",
     "save",
-    "take",
 ]

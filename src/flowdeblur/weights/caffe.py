@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from flowdeblur import weights
 from flowdeblur.errors import UserError
-from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.types import Network
 from flowdeblur.weights import caffemodel
 from flowdeblur.weights.caffemodel import Blob
 
@@ -85,7 +85,7 @@ _READ_FLOW = {
 }
 
 
-def import_model(path: Path) -> FlowGuidedDeblurring:
+def import_model(path: Path) -> Network:
     """Read a released ``.caffemodel`` file.
 
     Raises:
@@ -93,7 +93,7 @@ def import_model(path: Path) -> FlowGuidedDeblurring:
             layer that differs.
     """
     blobs = caffemodel.read(path)
-    network: FlowGuidedDeblurring = weights.build(CONFIG, path)
+    network: Network = weights.build(CONFIG, path)
     state: dict[str, Tensor] = {}
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

@@ -1,11 +1,10 @@
-"""Weights for others: safetensors whose metadata rebuild the network."""
+"""Weights files: safetensors whose metadata describe the network."""
 
 from __future__ import annotations
 
-import functools
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +14,32 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 import flowdeblur
-from flowdeblur import networks
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_bytes
-from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.types import Network
+from flowdeblur.weights.rebuild import build
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 """The weights that come with the package, NAME.safetensors."""
 
 DEFAULT = "default"
-"""The name of the weights that are used where the user names none."""
+"""Name of the weights that are used by default."""
 
 
 def save(
     path: Path,
-    network: FlowGuidedDeblurring,
+    network: Network,
     config: Mapping[str, Any],
     *,
     training: Any = None,
     licence: str | None = None,
     metrics: Any = None,
 ) -> None:
-    """Write a network's weights, and what a reader of the file should know.
+    """Write the weights of a network with the metadata that rebuild it.
 
     Args:
-        path: a ``.safetensors`` file; written beside and renamed.
-        network: whose weights are written.
+        path: a ``.safetensors`` file; written atomically.
+        network: the network.
         config: the model's configuration, as plain values.
         training: the data and the budget of the training, as plain values; None if unknown.
         licence: of the weights, an SPDX identifier or a sentence; None if not stated.
@@ -62,20 +61,22 @@ def save(
     _write(path, state, {"flowdeblur": flowdeblur.__version__}, facts)
 
 
-def load(name_or_path: str | Path = DEFAULT) -> FlowGuidedDeblurring:
+def load(name_or_path: str | Path = DEFAULT, *, allow: Collection[str] = ()) -> Network:
     """Rebuild a network from its weights; in evaluation mode, on the CPU, float32.
 
     Args:
         name_or_path: weights that come with the package, by name; or a ``.safetensors`` file
             written by :func:`save`, or the folder of a run.
+        allow: packages besides flowdeblur whose classes the file may name, such as
+            ``["my_package"]``. They are imported, so name only packages that you trust.
 
     Raises:
-        UserError: the name is unknown, or the file is missing, damaged, or not one of this project.
+        UserError: the name is unknown, or the file is missing, damaged, or names other packages.
     """
     path = locate(name_or_path)
     tensors, metadata = read(path)
-    network: FlowGuidedDeblurring = build(_facts(metadata, path)["config"], path)
-    take(network, tensors, path)
+    network = build(_facts(metadata, path)["config"], path, allow)
+    load_into(network, tensors, path)
     return network.eval()
 
 
@@ -105,7 +106,7 @@ def locate(name_or_path: str | Path) -> Path:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Return what a weights file says of itself.
+    """Return the metadata of a weights file.
 
     Returns:
         ``flowdeblur`` (the version that wrote it), ``config``, ``training``, ``licence``,
@@ -118,7 +119,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def annotate(path: Path, **facts: Any) -> None:
-    """Say more about a weights file: ``licence=``, ``training=``, ``metrics=``; tensors stay.
+    """Change metadata of a weights file: ``licence=``, ``training=``, ``metrics=``.
 
     Raises:
         UserError: the file is missing, damaged, or not one of this project.
@@ -132,7 +133,7 @@ def copy(source: Path, path: Path, *, half: bool = False, **facts: Any) -> None:
 
     Args:
         source: a weights file.
-        path: the file to write; written beside and renamed.
+        path: the file to write; written atomically.
         half: in float16, at half the size. Networks compute in float32 all the same.
         facts: ``licence``, ``training``, ``metrics``, where they change.
 
@@ -172,14 +173,16 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
 
 
-def take(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, prefix: str = "") -> None:
+def load_into(
+    module: Network | nn.Module, tensors: Mapping[str, Tensor], path: Path, prefix: str = ""
+) -> None:
     """Load ``tensors`` into ``module``, all of them or none.
 
     Args:
         module: receives the weights.
-        tensors: by name.
+        tensors: tensors by name.
         path: the file they come from, for the message.
-        prefix: only tensors whose names begin so are taken, without it.
+        prefix: only tensors whose names start with it are loaded, under the rest of their names.
 
     Raises:
         UserError: names the first layer that differs.
@@ -200,38 +203,6 @@ def take(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, prefix: s
     module.load_state_dict(found)
 
 
-def build(config: Any, path: Path) -> Any:
-    """Make the object that a model's configuration describes, from this project's networks only.
-
-    Raises:
-        UserError: the configuration names anything else, or does not fit this version's networks.
-    """
-    if isinstance(config, list):
-        return [build(each, path) for each in config]
-    if not isinstance(config, dict):
-        return config
-    arguments = {
-        key: build(value, path) for key, value in config.items() if not key.startswith("_")
-    }
-    target = str(config.get("_target_"))
-    package, _, name = target.rpartition(".")
-    if package != networks.__name__ or name not in networks.__all__:
-        raise UserError(
-            f"{path}: its configuration asks for {target}, which is no network of this project"
-        )
-    factory = getattr(networks, name)
-    try:
-        return (
-            functools.partial(factory, **arguments)
-            if config.get("_partial_")
-            else factory(**arguments)
-        )
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            f"{path}: its configuration does not fit flowdeblur {flowdeblur.__version__} ({error})"
-        ) from None
-
-
 def _write(
     path: Path, state: dict[str, Tensor], metadata: Mapping[str, str], facts: Mapping[str, Any]
 ) -> None:
@@ -242,16 +213,14 @@ def _write(
 def _facts(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     if "config" not in metadata:
         raise UserError(
-            f"{path}: holds no model configuration; use weights that flowdeblur has written"
+            f"{path}: contains no model configuration; use weights written by flowdeblur"
         )
     known: dict[str, Any] = {"flowdeblur": metadata.get("flowdeblur")}
     try:
         for name in ("config", "training", "licence", "metrics", "versions"):
             known[name] = json.loads(metadata.get(name, "null"))
     except (ValueError, RecursionError):
-        raise UserError(
-            f"{path}: its metadata are damaged ({name}); fetch or write it again"
-        ) from None
+        raise UserError(f"{path}: corrupt metadata ({name}); download or write it again") from None
     return known
 
 

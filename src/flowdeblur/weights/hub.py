@@ -19,7 +19,7 @@ from flowdeblur import weights
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.extras import import_extra
 from flowdeblur.files import filling, write_bytes, write_text
-from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.types import Network
 
 _WEIGHTS = "model.safetensors"  # the name that the hub looks into
 _CONFIG = "config.json"  # the file whose downloads the hub counts
@@ -54,7 +54,7 @@ def save(source: str | Path, folder: str | Path) -> None:
         write_text(partial / "README.md", _card(facts))
 
 
-def load(repository: str | Path, *, revision: str | None = None) -> FlowGuidedDeblurring:
+def load(repository: str | Path, *, revision: str | None = None) -> Network:
     """Rebuild a network from a folder, or from a repository on the hub.
 
     Args:

@@ -7,7 +7,7 @@ import torch.fx.experimental._config
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from flowdeblur.networks import FlowGuidedDeblurring
+from flowdeblur.types import Network
 
 _TRACED_SHAPE = (2, 96, 160)  # batch, height, width: any but 1
 
@@ -19,7 +19,7 @@ class Restorer(nn.Module):
         network: computes in the type of its weights.
     """
 
-    def __init__(self, network: FlowGuidedDeblurring) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         # Frozen, as an exported program has no gradients: it calls the operator's kernels alone.
         self.network = network.eval().requires_grad_(False)

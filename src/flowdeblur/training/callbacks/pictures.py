@@ -60,7 +60,7 @@ class Pictures(L.Callback):
         assert isinstance(outputs, Restoration)
         folder = self.folder / "test"
         folder.mkdir(exist_ok=True)
-        columns = restoration_columns(batch, outputs, task.network.frame_offsets.index(0))
+        columns = restoration_columns(batch, outputs, task.network.current_index)
         for name, pictures in columns.items():
             for frame, picture in enumerate(to_bytes(pictures[: self.rows])):
                 write_image(folder / f"{frame}_{name.replace(' ', '_')}.png", picture)
@@ -72,7 +72,7 @@ class Pictures(L.Callback):
             return
         assert isinstance(task, Task)
         assert isinstance(outputs, Restoration)
-        current = task.network.frame_offsets.index(0)
+        current = task.network.current_index
         before = psnr(batch["frames"][:, current], batch["sharp"])
         after = psnr(outputs.restored, batch["sharp"])
         notes = [

@@ -1,0 +1,131 @@
+"""Network, task, data and trainer of a run, from plain settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+from torch import nn
+
+from flowdeblur import weights
+from flowdeblur.data import DataModule
+from flowdeblur.devices import automatic_device
+from flowdeblur.engine import cluster
+from flowdeblur.engine.checkpoints import AtomicCheckpointIO
+from flowdeblur.engine.configuration import instantiate
+from flowdeblur.errors import UserError
+from flowdeblur.networks.contract import require_network
+from flowdeblur.networks.flow_part import flow_parameters, predicts_flow
+from flowdeblur.training.callbacks import ProgressBar
+from flowdeblur.training.task import Task
+from flowdeblur.types import Network
+
+
+def make_network(settings: Mapping[str, Any]) -> Network:
+    """Build the network and its initial weights.
+
+    They are a function of the seed and of the files named in ``init``.
+
+    Raises:
+        UserError: the configuration, or a file that ``init`` names, is wrong.
+    """
+    try:
+        network = require_network(instantiate(settings["model"], "model"))
+    except UserError as error:
+        raise UserError(f"model: {str(error).removeprefix('model: ')}") from None
+    init = settings["init"]
+    generator = torch.Generator().manual_seed(settings["seed"])
+    instantiate(init["scheme"], "init.scheme")(network, generator)
+    if init["network"] is not None:
+        _load_parts({"": network}, init["network"], "init.network")
+    if init["flow"] is not None and predicts_flow(network):
+        heads = {name.rpartition(".")[0].partition(".")[0] for name in flow_parameters(network)}
+        parts = {f"{head}.": network.get_submodule(head) for head in sorted(heads)}
+        _load_parts(parts, init["flow"], "init.flow")
+    return network
+
+
+def _load_parts(parts: Mapping[str, Network | nn.Module], source: str, key: str) -> None:
+    try:
+        path = weights.locate(source)
+        tensors = weights.read(path)[0]
+        for prefix, part in parts.items():
+            weights.load_into(part, tensors, path, prefix)
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
+
+
+def make_task(settings: Mapping[str, Any], network: Network) -> Task:
+    """Build the LightningModule that trains ``network``."""
+    task: Task = instantiate(
+        settings["task"],
+        "task",
+        network=network,
+        objective=instantiate(settings["objective"], "objective"),
+        optimization=instantiate(settings["optimizer"], "optimizer"),
+    )
+    return task
+
+
+def make_data(settings: Mapping[str, Any], network: Network) -> DataModule:
+    """Build the data module that provides the frames and flow that ``network`` asks for."""
+    data: DataModule = instantiate(
+        settings["data"],
+        "data",
+        frame_offsets=network.frame_offsets,
+        flow_offsets=network.flow_offsets,
+    )
+    return data
+
+
+def make_trainer(
+    settings: Mapping[str, Any], before: Sequence[L.Callback], after: Sequence[L.Callback] = ()
+) -> L.Trainer:
+    """Build the trainer with the callbacks and loggers of the configuration.
+
+    Args:
+        settings: plain values of the whole configuration.
+        before: callbacks that run before those of the configuration.
+        after: callbacks that run after them.
+
+    Raises:
+        UserError: the configuration is wrong.
+    """
+    callbacks = [
+        instantiate(node, f"callbacks.{name}")
+        for name, node in settings.get("callbacks", {}).items()
+        if node
+    ]
+    loggers = [
+        instantiate(node, f"logger.{name}")
+        for name, node in settings.get("logger", {}).items()
+        if node
+    ]
+    if not loggers:  # Lightning's monitor insists on one
+        callbacks = [each for each in callbacks if not isinstance(each, LearningRateMonitor)]
+    if not sys.stdout.isatty():
+        settings = {**settings, "trainer": {**settings["trainer"], "enable_progress_bar": False}}
+    if settings["trainer"]["enable_progress_bar"]:
+        callbacks.append(ProgressBar())
+    described = settings["trainer"]
+    if described.get("accelerator") == "auto":  # Lightning's choice may be one without kernels
+        described = {**described, "accelerator": automatic_device().type}
+    trainer: L.Trainer = instantiate(
+        described,
+        "trainer",
+        # ModelCheckpoint comes last in any case, when the history is complete.
+        callbacks=[*before, *callbacks, *after],
+        logger=loggers,
+        plugins=[AtomicCheckpointIO(), *cluster.plugins()],
+    )
+    for name in ("limit_val_batches", "limit_test_batches"):
+        if not getattr(trainer, name):
+            raise UserError(
+                f"trainer.{name}: must be above 0; checkpoints follow validations, and a run ends "
+                "with its scores"
+            )
+    return trainer
