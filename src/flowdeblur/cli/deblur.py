@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowdeblur.cli import explaining
 from flowdeblur.cli.deblur_arguments import parse
@@ -117,7 +117,7 @@ def _restore(
     from flowdeblur.video.restore import restore
 
     tile, batch = portion(reader.size, device, tile=arguments.tile)
-    tiled = Tiled(network, tile) if tile and tile < max(reader.size) else None
+    tiled: Any = Tiled(network, tile) if tile and tile < max(reader.size) else None
     if tiled and not arguments.tile:
         _tell(f"memory is short for {reader.path}: restored in tiles of {tile}")
     if arguments.verify:
