@@ -4,6 +4,7 @@ Examples:
     flowdeblur evaluate weights=runs/<id>
     flowdeblur evaluate weights=runs/<id> data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
     flowdeblur evaluate predictions=theirs data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
+    flowdeblur evaluate weights=runs/<id> --allow my_package
 """
 
 from __future__ import annotations
@@ -18,8 +19,16 @@ from flowdeblur.cli.hydra_job import run_job
 
 
 def main(argv: Sequence[str]) -> int:
-    """Evaluate as the overrides in ``argv`` say."""
-    return run_job("evaluate", _evaluate, argv, __file__)
+    """Evaluate as the overrides in ``argv`` say; ``--allow PACKAGE`` is ``allow=[PACKAGE]``."""
+    overrides, allowed, rest = list[str](), list[str](), iter(argv)
+    for token in rest:
+        if token.partition("=")[0] == "--allow":
+            allowed.append(token.partition("=")[2] or next(rest, ""))
+        else:
+            overrides.append(token)
+    if allowed:
+        overrides.append(f"allow=[{','.join(allowed)}]")
+    return run_job("evaluate", _evaluate, overrides, __file__)
 
 
 def _evaluate(config: DictConfig) -> None:
@@ -29,6 +38,6 @@ def _evaluate(config: DictConfig) -> None:
     try:
         print(evaluate(config))
     except BaseException:
-        with suppress(OSError):  # it holds something
-            Path(config.run_dir).rmdir()  # which Hydra has made
+        with suppress(OSError):  # it is not empty
+            Path(config.run_dir).rmdir()  # created by Hydra
         raise

@@ -10,7 +10,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from flowdeblur.cli.overrides import explain
+from flowdeblur.cli.overrides import explain, options_first
 from flowdeblur.engine.configuration import config_dir
 from flowdeblur.errors import FlowdeblurError, UserError
 
@@ -22,16 +22,16 @@ def run_job(
 
     Args:
         name: of the configuration at the root of ``conf``.
-        job: gets the composed configuration; in a multirun (-m), one after the other.
-        argv: overrides, and options of Hydra.
-        script: file of the command, for those who start it again as a process.
+        job: called with the composed configuration; in a multirun (-m), once for each job.
+        argv: overrides and options of Hydra, in any order.
+        script: file of the command, from which further processes of the job are started.
 
     Returns:
         The exit status, 0.
 
     Raises:
-        UserError: the command line, or what the job says of it.
-        RuntimeFailureError: what the job says.
+        UserError: the command line is wrong, or the job raised it.
+        RuntimeFailureError: the job raised it.
     """
     composed, errors, here = False, [], os.getpid()
 
@@ -42,14 +42,14 @@ def run_job(
             return job(config)
         except FlowdeblurError as error:
             if os.getpid() != here:
-                raise  # a launcher runs this elsewhere, and brings the error back
-            errors.append(error)  # kept from Hydra, which would say more than needs be
+                raise  # a launcher runs this elsewhere and returns the error
+            errors.append(error)  # Hydra would print a traceback
             return None
 
-    # Hydra reads sys.argv, and Lightning starts the processes of DDP from it: both shall see a
-    # script and its overrides.
-    earlier, sys.argv = sys.argv, [script, *argv]
-    # What Hydra raises shall reach us, instead of being printed with a traceback.
+    # Hydra reads sys.argv, and Lightning starts the processes of DDP from it: both need a script
+    # and its overrides.
+    earlier, sys.argv = sys.argv, [script, *options_first(argv)]
+    # Hydra raises its errors instead of printing them with a traceback.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(str(config_dir()), name, version_base="1.3")(guarded)()

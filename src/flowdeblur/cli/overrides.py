@@ -1,9 +1,10 @@
-"""Turn Hydra's complaints about a command line into one line with the nearest valid names."""
+"""Command lines of Hydra: order of options, and errors in one line with the nearest names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -11,18 +12,16 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 
 from flowdeblur.engine.configuration import config_dir, nearest
+from flowdeblur.errors import UserError
 
 
 def explain(error: Exception, argv: Sequence[str], name: str) -> str:
-    """Describe what is wrong with a command line.
+    """Describe in one line what is wrong with a command line.
 
     Args:
-        error: what Hydra raised.
+        error: the error that Hydra raised.
         argv: the command line.
-        name: of the configuration that it overrides.
-
-    Returns:
-        One line.
+        name: name of the configuration that it overrides.
     """
     first = str(error).splitlines()[0]
     if "submitit_slurm" in str(error):
@@ -30,7 +29,7 @@ def explain(error: Exception, argv: Sequence[str], name: str) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         if group:
-            # Of a group that takes a list, Hydra names no options.
+            # Hydra lists no options of a group that takes a list.
             options = error.options or [each.stem for each in (config_dir() / group).glob("*.yaml")]
             return f"{group}={option}: no such option{nearest(option, options)}"
     if isinstance(error, OverrideParseException):
@@ -48,12 +47,14 @@ def explain(error: Exception, argv: Sequence[str], name: str) -> str:
 
 
 def _nearest_keys(key: str, argv: Sequence[str], name: str) -> str:
-    overrides = [each for each in argv if "=" in each and not each.lstrip("+~").startswith(key)]
+    overrides = [
+        each for each in argv if "=" in each and not each.lstrip("+~").startswith((key, "-"))
+    ]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            config = compose(name, overrides)
-    except HydraException:  # another of the overrides is wrong as well: it will be told next
+            config = compose(name, [*overrides, *own_config_dir(argv)])
+    except HydraException:  # another override is wrong as well, and is reported next
         return ""
     parent, _, leaf = key.rpartition(".")
     node = config
@@ -66,3 +67,28 @@ def _nearest_keys(key: str, argv: Sequence[str], name: str) -> str:
         {each.name for each in config_dir().iterdir() if each.is_dir()} if not parent else set()
     )
     return nearest(leaf, {str(each) for each in node} | groups)
+
+
+def options_first(argv: Sequence[str]) -> list[str]:
+    """Move ``--config-dir DIR`` before the overrides, where Hydra's parser accepts it.
+
+    Raises:
+        UserError: the folder does not exist.
+    """
+    options, others, rest = [], [], iter(argv)
+    for token in rest:
+        name, equals, value = token.partition("=")
+        if name not in ("--config-dir", "-cd"):
+            others.append(token)
+            continue
+        folder = Path(value if equals else next(rest, "")).expanduser()
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {folder}: no such folder")
+        options += ["--config-dir", str(folder.absolute())]
+    return [*options, *others]
+
+
+def own_config_dir(argv: Sequence[str]) -> list[str]:
+    """The user's folder of configurations, as an override for :func:`hydra.compose`."""
+    options = options_first(argv)
+    return [f"hydra.searchpath=['file://{options[1]}']"] if "--config-dir" in options[:1] else []
