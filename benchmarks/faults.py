@@ -34,7 +34,7 @@ RUN = [
     "model.width=4", "data.train.count=6", "data.val.count=4", "data.test.count=4",
     "data.train.size=[80,96]", "data.patch=[64,64]", "data.batch_size=2", "trainer.accelerator=cpu",
     f"trainer.max_steps={STEPS}", "trainer.val_check_interval=5", "trainer.log_every_n_steps=1",
-    "optimizer.flow_first=7", "callbacks=ema",
+    "task.flow_first=7", "callbacks=ema",
 ]  # fmt: skip
 
 

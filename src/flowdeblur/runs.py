@@ -7,7 +7,7 @@ A run folder holds
     checkpoints/         step_<n>.ckpt, to go on from; best.ckpt, of the best validation score
     metrics.json         scores, history and costs; the last to be written
     frames.csv           scores of every test frame
-    pictures/            panels of held-out frames
+    images/              panels of held-out frames
     weights.safetensors  the trained network, for others
     best.safetensors     the network of the best validation score, for others
 """
@@ -58,7 +58,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
-        self.pictures = path / "pictures"
+        self.images = path / "images"
         self.metrics = path / "metrics.json"
         self.frames = path / "frames.csv"
         self.config = path / "config.yaml"
@@ -66,7 +66,7 @@ class RunFolder:
         self.best = path / "best.safetensors"
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            self.pictures.mkdir(exist_ok=True)
+            self.images.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"{path}: cannot make the run folder ({error.strerror}); set hydra.run.dir"

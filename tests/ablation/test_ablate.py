@@ -120,7 +120,7 @@ def test_a_run_leaves_the_scores_of_every_frame_and_its_costs(train, tmp_path):
     for name in ("psnr", "ssim", "psnr_blurry", "psnr_same_frame", "epe", "motion_px"):
         mean = sum(float(each[name]) for each in frames) / len(frames)
         assert mean == pytest.approx(metrics["test"][name], rel=1e-5)
-    assert {each.name for each in (tmp_path / "run" / "pictures" / "test").iterdir()} == {
+    assert {each.name for each in (tmp_path / "run" / "images" / "test").iterdir()} == {
         f"{frame}_{what}.png"
         for frame in range(2)
         for what in ("blurry", "restored", "sharp", "predicted_flow", "true_flow")

@@ -56,7 +56,7 @@ def frame_scores(row, seed):
 
 
 def write_run(folder, name, seed, steps=600, **changes):
-    (folder / "pictures" / "test").mkdir(parents=True)
+    (folder / "images" / "test").mkdir(parents=True)
     blurry, psnr = frame_scores(name, seed)
     flow = name == "ours"
     lines = [["key", "psnr", "psnr_blurry", *(["motion_px", "psnr_same_frame"] * flow)]]
@@ -95,7 +95,7 @@ def write_run(folder, name, seed, steps=600, **changes):
     if flow:
         shown |= {"predicted_flow": picture, "true_flow": picture}
     for what, pixels in shown.items():
-        Image.fromarray(pixels).save(folder / "pictures" / "test" / f"0_{what}.png")
+        Image.fromarray(pixels).save(folder / "images" / "test" / f"0_{what}.png")
 
 
 def cells(markdown):

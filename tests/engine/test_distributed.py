@@ -20,7 +20,7 @@ from flowdeblur.training.processes import FrameMeans
 
 # Flow comes first for two steps: parameters without gradients, and then with them. Adam with its
 # own epsilon of 1e-8 would divide rounding errors by each other where a gradient is next to 0.
-BUDGET = ["optimizer.flow_first=2", "optimizer.schedule=null", "+optimizer.optimizer.eps=1e-4"]
+BUDGET = ["task.flow_first=2", "optimizer.schedule=null", "+optimizer.optimizer.eps=1e-4"]
 TWO = ["trainer=ddp", "trainer.devices=2"]
 
 
@@ -174,8 +174,8 @@ def test_means_over_frames_are_exact():
     means = FrameMeans()
     means.add({"psnr": torch.tensor([30.0, 31.0, 35.0]), "loss": torch.tensor(1.0)}, 3)
     means.add({"psnr": torch.tensor([20.0]), "loss": torch.tensor(3.0)}, 1)
-    assert means.take(torch.device("cpu")) == {"psnr": 29.0, "loss": 1.5}
-    assert means.take(torch.device("cpu")) == {}
+    assert means.pop(torch.device("cpu")) == {"psnr": 29.0, "loss": 1.5}
+    assert means.pop(torch.device("cpu")) == {}
 
 
 def test_a_batch_that_cannot_be_shared(cache, tmp_path, capsys):

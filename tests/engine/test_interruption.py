@@ -18,7 +18,7 @@ from flowdeblur.cli import main
 from flowdeblur.engine import cluster
 from flowdeblur.errors import UserError
 from flowdeblur.runs import RunFolder
-from flowdeblur.training.callbacks import Interrupted
+from flowdeblur.training.callbacks import InterruptedRunError
 
 BUDGET = ["trainer.max_steps=6", "trainer.val_check_interval=2", "trainer.limit_test_batches=1"]
 
@@ -95,7 +95,7 @@ def metrics_left(folder):
 
 
 def test_a_moved_run_keeps_its_best_weights_and_few_checkpoints(run, tmp_path):
-    worse = ("optimizer.optimizer.lr=0.01", "optimizer.schedule=null", "optimizer.flow_first=0")
+    worse = ("optimizer.optimizer.lr=0.01", "optimizer.schedule=null", "task.flow_first=0")
     _, folder = run(*worse, "trainer.max_steps=4")
     folder.rename(tmp_path / "moved")
     _, moved = run(*worse, "trainer.max_steps=6", folder="moved")
@@ -159,7 +159,7 @@ def test_slurm_is_asked_to_requeue(number, array, asked, slurm, monkeypatch, run
 
 
 def test_an_interruption_survives_a_process_boundary():
-    copy = pickle.loads(pickle.dumps(Interrupted("stopped", signal.SIGTERM)))
+    copy = pickle.loads(pickle.dumps(InterruptedRunError("stopped", signal.SIGTERM)))
     assert (str(copy), copy.received) == ("stopped", signal.SIGTERM)
 
 
@@ -231,14 +231,16 @@ def test_processes_that_begin_at_different_steps_are_stopped(monkeypatch):
 
     from flowdeblur.errors import RuntimeFailureError
     from flowdeblur.training import processes
-    from flowdeblur.training.callbacks import Agreement
+    from flowdeblur.training.callbacks import CheckSameStep
 
     others = iter([150, -100])  # the largest step of all, and minus the smallest
     monkeypatch.setattr(processes, "largest", lambda number, device: next(others))
     with pytest.raises(
         RuntimeFailureError, match="different newest checkpoints, of steps 100 and 150"
     ):
-        Agreement().on_train_start(SimpleNamespace(global_step=150), SimpleNamespace(device="cpu"))
+        CheckSameStep().on_train_start(
+            SimpleNamespace(global_step=150), SimpleNamespace(device="cpu")
+        )
 
 
 @pytest.mark.slow

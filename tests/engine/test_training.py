@@ -64,7 +64,7 @@ def test_every_row_and_task_runs(override, run, capsys):
     assert metrics["steps"] == 4
     assert [each["step"] for each in metrics["history"]] == [2, 4]
     assert (folder / "checkpoints" / "step_00000004.ckpt").exists()
-    picture = np.asarray(Image.open(folder / "pictures" / "test.png"))
+    picture = np.asarray(Image.open(folder / "images" / "test.png"))
     assert picture.std() > 10
     printed = capsys.readouterr().out
     assert str(folder) in printed
@@ -104,7 +104,7 @@ def test_what_a_run_folder_holds(run, capsys):
     present = {each.name for each in folder.iterdir()}
     assert {
         "config.yaml", "metrics.json", "weights.safetensors", "train.log",
-        "checkpoints", "pictures", "csv", "tensorboard",
+        "checkpoints", "images", "csv", "tensorboard",
     } <= present  # fmt: skip
     scores = metrics_of(folder)["test"]
     assert {"psnr", "psnr_blurry", "psnr_same_frame", "ssim", "ssim_blurry", "epe"} <= scores.keys()
@@ -374,7 +374,7 @@ def test_flow_first(run):
         one, two = (load_file(each / "weights.safetensors") for each in (since, folder))
         return {key.partition(".")[0] for key in one if not torch.equal(one[key], two[key])}
 
-    assert changed("optimizer.flow_first=2") == {"flow_subnet"}
-    assert changed("optimizer.flow_first=1") == {"flow_subnet", "deblurring_subnet"}
+    assert changed("task.flow_first=2") == {"flow_subnet"}
+    assert changed("task.flow_first=1") == {"flow_subnet", "deblurring_subnet"}
     no_flow_loss = ("objective.end_point=null", "objective.warping=null")
-    assert changed("optimizer.flow_first=2", *no_flow_loss) == {"flow_subnet", "deblurring_subnet"}
+    assert changed("task.flow_first=2", *no_flow_loss) == {"flow_subnet", "deblurring_subnet"}

@@ -39,7 +39,7 @@ def make_batch(size: int):
 
 
 def compose(recipe: str, width: int = 2) -> dict:
-    small = (f"model.width={width}", "init.network=null", "data=scenes", "optimizer.flow_first=0")
+    small = (f"model.width={width}", "init.network=null", "data=scenes", "task.flow_first=0")
     return plain(compose_config(*recipe.split(), *small))
 
 
@@ -54,7 +54,7 @@ def make_task(settings):
 
 
 def backward(task, batch, clip: float | None, factor: float = 1.0) -> None:
-    (factor * task.losses(batch, task.predict(batch))["total"]).backward()
+    (factor * task.losses(batch, task.training_forward(batch))["total"]).backward()
     if clip is not None:
         torch.nn.utils.clip_grad_norm_(task.parameters(), clip)
 

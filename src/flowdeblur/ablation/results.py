@@ -40,7 +40,7 @@ class Result:
 
     def picture(self, frame: int, what: str) -> Path | None:
         """A picture of a test frame, by its place and what it shows, if there is one."""
-        path = self.folder / "pictures" / "test" / f"{frame}_{what}.png"
+        path = self.folder / "images" / "test" / f"{frame}_{what}.png"
         return path if path.exists() else None
 
 

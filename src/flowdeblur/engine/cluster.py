@@ -21,7 +21,7 @@ from flowdeblur.data import DataModule
 from flowdeblur.engine.loggers import interrupt
 from flowdeblur.errors import UserError
 from flowdeblur.runs import RunFolder
-from flowdeblur.training.callbacks import Interrupted, Interruption
+from flowdeblur.training.callbacks import GracefulShutdown, InterruptedRunError
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +31,22 @@ TRY_AGAIN = 75
 
 
 @contextmanager
-def orderly(trainer: L.Trainer, folder: RunFolder, interruption: Interruption) -> Iterator[None]:
+def orderly(
+    trainer: L.Trainer, folder: RunFolder, interruption: GracefulShutdown
+) -> Iterator[None]:
     """Hold the run folder, and see to the end of a run that a signal stops.
 
     Raises:
         UserError: another process holds the run folder.
-        Interrupted: in the first process, once the run is ready to go on; the others leave quietly.
+        InterruptedRunError: in the first process, when the run can be resumed; the others
+            exit silently.
         SystemExit: another process is gone; the status is 75, "try again".
     """
     first = trainer.is_global_zero
     try:
-        with folder.exclusive() if first else nullcontext(), interruption.listening():
+        with folder.exclusive() if first else nullcontext(), interruption.handling_signals():
             yield
-    except Interrupted as interrupted:
+    except InterruptedRunError as interrupted:
         if first:
             interrupt(trainer.loggers)
         requeue(interrupted)
@@ -64,7 +67,7 @@ def orderly(trainer: L.Trainer, folder: RunFolder, interruption: Interruption) -
 def plugins() -> list[Any]:
     """Lightning's plugins for where the process runs: under SLURM we requeue jobs ourselves.
 
-    Lightning would save in the middle of a step; see ``training.callbacks.Interruption``.
+    Lightning would save in the middle of a step; see ``training.callbacks.GracefulShutdown``.
     """
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
@@ -88,7 +91,7 @@ def share_batches(trainer: L.Trainer, data: DataModule) -> None:
         trainer.val_check_interval *= trainer.accumulate_grad_batches
 
 
-def requeue(interrupted: Interrupted) -> None:
+def requeue(interrupted: InterruptedRunError) -> None:
     """Have SLURM run this job again if it has warned of the job's end; then wait for that end.
 
     Every process of the job must call this; the first one asks. Returns where nothing is to be

@@ -36,7 +36,7 @@ def summary(scores: Mapping[str, Mapping[str, float]], folder: RunFolder) -> str
         zero = f" (no flow at all: {test['epe_of_zero']:.2f})" if "epe_of_zero" in test else ""
         lines.append(f"  flow, end-point error  {test['epe']:7.2f} px{zero}")
     lines += ["", f"run folder  {folder.path}"]
-    picture = folder.pictures / "test.png"
+    picture = folder.images / "test.png"
     if picture.exists():
         lines.append(f"picture     {picture}")
     lines.append(f"weights     {folder.weights}")

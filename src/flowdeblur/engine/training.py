@@ -30,12 +30,12 @@ from flowdeblur.engine.loggers import connect, finish, interrupt
 from flowdeblur.engine.report import cost, hardware, summary
 from flowdeblur.runs import PLACES, RunFolder
 from flowdeblur.training.callbacks import (
-    Agreement,
+    CheckSameStep,
     Clock,
-    CountedAnew,
+    GracefulShutdown,
     History,
-    Interruption,
     Performance,
+    ResumeBatchCounter,
 )
 from flowdeblur.training.task import Task
 from flowdeblur.types import Network
@@ -82,9 +82,11 @@ def train(config: DictConfig) -> float:
     data = make_data(settings, network)
     history, clock = History(), Clock(settings["max_minutes"])
     performance = Performance(data.batch_size)
-    interruption = Interruption(folder.checkpoints)
+    interruption = GracefulShutdown(folder.checkpoints)
     trainer = make_trainer(
-        settings, [history, clock, performance, Agreement(), CountedAnew()], [interruption]
+        settings,
+        [history, clock, performance, CheckSameStep(), ResumeBatchCounter()],
+        [interruption],
     )
     cluster.share_batches(trainer, data)
     with cluster.orderly(trainer, folder, interruption):

@@ -1,4 +1,4 @@
-"""LightningModules around the two subnets: loss, metrics and optimiser, nothing else."""
+"""LightningModules: training step, scores and optimizer of each task."""
 
 from flowdeblur.training.deblurring import DeblurringTask
 from flowdeblur.training.flow import FlowTask

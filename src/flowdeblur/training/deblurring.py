@@ -9,34 +9,54 @@ from torch import Tensor
 
 from flowdeblur.evaluation.metrics import end_point_error, psnr, ssim
 from flowdeblur.networks.flow_part import predicts_flow
+from flowdeblur.training.objectives import Objective
+from flowdeblur.training.optimization import Optimization
 from flowdeblur.training.task import Task
-from flowdeblur.types import Batch, Restoration
+from flowdeblur.types import Batch, Network, Restoration
 
 
 class DeblurringTask(Task):
-    """Restore sharp frames; flow is learnt on the way as far as the objective asks for it."""
+    """Restore sharp frames; flow is learned too if the objective has a term for it.
+
+    Args:
+        network: the network to train.
+        objective: what is minimized.
+        optimization: optimizer and schedule.
+        flow_first: steps at the start of the run that train the flow prediction only, which is
+            several times as fast. Without a flow term they train the whole network.
+    """
 
     score: ClassVar[str] = "val/psnr"
     score_mode: ClassVar[str] = "max"
 
-    def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
-        """Run the whole; while flow comes first, the blurry frame stands for the restored one."""
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        optimization: Optimization,
+        flow_first: int = 0,
+    ) -> None:
+        super().__init__(network, objective, optimization)
+        self.flow_first = flow_first
+
+    def training_forward(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
+        """Restore; the first ``flow_first`` steps predict flow only and keep the blurry frame."""
         network = self.network
         if (
             self.training
             and predicts_flow(network)
-            and self.global_step < self._optimization.flow_first
-            and self.objective.teaches_flow(batch, network.flow_offsets)
+            and self.global_step < self.flow_first
+            and self.objective.has_flow_term(batch, network.flow_offsets)
         ):
             flows = network.predict_flows(batch["frames"])
             return Restoration(self._blurry(batch), flows, ()).float()
         prediction = self.network(batch["frames"], keep_rnn_weights=keep_rnn_weights)
         return prediction.float()
 
-    def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """PSNR and SSIM of the restored and of the blurry frame.
+    def scores(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """PSNR and SSIM of the restored and the blurry frame.
 
-        Where they are known, also the flow's end-point error and the state of the RNN weights.
+        If known, also the end-point error of the flow and statistics of the RNN weights.
         """
         sharp, blurry = batch["sharp"], self._blurry(batch)
         scores = {
@@ -53,19 +73,19 @@ class DeblurringTask(Task):
             scores |= rnn_weight_statistics(prediction.rnn_weights)
         return scores
 
-    def evaluate_test(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """Also restore from the same frame given several times (the paper's Fig. 6).
+    def test_scores(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """Scores of the validation, and those of the same frame given several times (Fig. 6).
 
-        The difference is what the neighbours are worth. ``motion_px`` is the mean length of the
+        The difference shows what the neighbours contribute. ``motion_px`` is the mean length of the
         true flow to the last neighbour.
         """
-        scores = self.evaluate(batch, prediction)
+        scores = self.scores(batch, prediction)
         if len(self.network.frame_offsets) > 1:
             same: Batch = {
                 **batch,
                 "frames": self._blurry(batch).unsqueeze(1).expand_as(batch["frames"]),
             }
-            scores["psnr_same_frame"] = psnr(self.predict(same).restored, batch["sharp"])
+            scores["psnr_same_frame"] = psnr(self.training_forward(same).restored, batch["sharp"])
         if "flow" in batch:
             scores["motion_px"] = batch["flow"][:, -2:].norm(dim=1).mean((1, 2))
         return scores
@@ -75,9 +95,9 @@ class DeblurringTask(Task):
 
 
 def rnn_weight_statistics(rnn_weights: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """How far the RNN weights reach.
+    """Statistics of the RNN weights.
 
-    Towards 1 they carry information far, towards -1 the recurrence rings.
+    Weights near 1 carry information far; near -1 the recurrence oscillates.
 
     Returns:
         ``rnn_weight_magnitude``, the mean |w|; ``rnn_weight_extreme``, the share of |w| > 0.9;

@@ -1,4 +1,4 @@
-"""Train the flow subnet alone: the paper starts from a pretrained one."""
+"""Train the flow prediction only; the paper starts from a pretrained flow subnet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from flowdeblur.types import Batch, Network, Restoration
 class FlowTask(Task):
     """Predict the flow between blurry frames.
 
-    It is supervised by true flow or by warping, as the objective says.
+    The objective supervises it by true flow or by warping.
+
+    Args:
+        network: the network whose flow is trained.
+        objective: what is minimized.
+        optimization: optimizer and schedule.
+        flow_first: ignored; experiments and ``debug=fast`` set it for the task deblurring.
 
     Raises:
         UserError: the network predicts no flow.
@@ -28,26 +34,32 @@ class FlowTask(Task):
     score: ClassVar[str] = "val/loss"
     score_mode: ClassVar[str] = "min"
 
-    def __init__(self, network: Network, objective: Objective, optimization: Optimization) -> None:
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        optimization: Optimization,
+        flow_first: int = 0,
+    ) -> None:
         super().__init__(network, objective, optimization)
         if not predicts_flow(network):
             raise UserError(
                 "task=flow: this model predicts no flow; choose model=proposed or bidirectional"
             )
-        # Neither weight decay nor DDP should wait for gradients that never come.
+        # DDP would wait for the gradients of parameters that flow does not depend on.
         trained = flow_parameters(network)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name in trained)
         self._predict_flows = network.predict_flows
 
-    def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
-        """Run the flow subnet; the frame itself stands in for the restored one."""
+    def training_forward(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
+        """Predict flow only; the blurry frame is returned as the restored one."""
         frames = batch["frames"]
         current = frames[:, self.network.current_index]
         return Restoration(current, self._predict_flows(frames), ()).float()
 
-    def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """End-point error in pixels of the finest flow, and of no flow at all, if flow is known."""
+    def scores(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """End-point error in pixels of the finest and of zero flow, if the true flow is known."""
         if "flow" not in batch:
             return {}
         flow, true_flow, visible = prediction.flows[-1], batch["flow"], batch.get("visible")

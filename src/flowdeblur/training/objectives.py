@@ -1,8 +1,8 @@
-"""What training minimises: Eq. 14 of the paper, and named deviations from it.
+"""Objectives of training: Eq. 14 of the paper and named deviations from it.
 
-Eq. 14 sums squared differences over pixels, so that a scale counts by its area; every term here is
-therefore divided by one and the same count, the 3 H W values of a full frame, and never by its own.
-With ``sums=True`` nothing is divided.
+Eq. 14 sums squared differences over pixels, so that each scale counts by its area. Every term here
+is therefore divided by the same number, the 3 H W values of a full frame, and not by its own number
+of values. With ``sums=True`` nothing is divided.
 """
 
 from __future__ import annotations
@@ -19,64 +19,64 @@ from flowdeblur.ops import backward_warp, inside
 from flowdeblur.types import Batch, Restoration
 
 Penalty = Callable[[Tensor], Tensor]
-"""Maps differences (B, C, H, W) to penalties of each value, or of each frame, (B, 1, 1, 1)."""
+"""Maps differences (B, C, H, W) to a penalty of each value, or of each frame, (B, 1, 1, 1)."""
 
 
 def squared(difference: Tensor) -> Tensor:
-    """The paper's penalty."""
+    """Squared error, the paper's penalty."""
     return difference.square()
 
 
 class Charbonnier:
     """sqrt(d^2 + epsilon^2), a smooth absolute value (Charbonnier et al. 1994).
 
-    It is less a slave of outliers than the square.
+    It is less sensitive to outliers than the squared error.
 
     Args:
-        epsilon: where it turns from quadratic to linear, in units of the picture's range.
+        epsilon: where it turns from quadratic to linear, in units of the image range.
     """
 
     def __init__(self, epsilon: float = 1e-3) -> None:
         self.epsilon = epsilon
 
     def __call__(self, difference: Tensor) -> Tensor:
-        """Penalise each value."""
+        """Penalty of each value."""
         return (difference.square() + self.epsilon**2).sqrt()
 
 
 class LogMeanSquare:
-    """10 log10 of each frame's mean square, which is minus its PSNR (as in HINet and NAFNet).
+    """10 log10 of each frame's mean squared error: minus its PSNR, in dB (HINet, NAFNet).
 
-    Squares count a frame by its error, so that a few of strong blur outweigh all others; here every
-    frame that is not sharp yet counts by the decibels that it gains.
+    With the squared error a few strongly blurred frames outweigh all others; here every frame
+    counts by the decibels that it gains.
 
     Args:
-        epsilon: added to the mean square. A frame's gradient goes with the inverse of its error, so
-            that without it patches that are sharp already drown the others; at 1e-3 frames beyond
-            30 dB count less and less.
+        epsilon: added to the mean squared error. The gradient of a frame is proportional to the
+            inverse of its error, so that without epsilon already sharp patches dominate the
+            gradient; at 1e-3 frames beyond 30 dB count less and less.
     """
 
     def __init__(self, epsilon: float = 1e-3) -> None:
         self.epsilon = epsilon
 
     def __call__(self, difference: Tensor) -> Tensor:
-        """Penalise each frame: (B, C, H, W) -> (B, 1, 1, 1)."""
+        """Penalty of each frame in dB: (B, C, H, W) -> (B, 1, 1, 1)."""
         mean = difference.square().mean((1, 2, 3), keepdim=True)
         return 10 * (mean + self.epsilon).log10()
 
 
 class Warping:
-    """First term of Eq. 14: the warped neighbours should look like the current frame.
+    """First term of Eq. 14: difference of the warped neighbours to the current frame.
 
-    The predicted flows warp them. Both frames are brought to a flow's scale by the same antialiased
-    bicubic filter on the half-pixel grid, so that no motion is zero flow. (The released code puts
-    the neighbour on another grid, up to 1.5 px away at 1/4 scale.)
+    Each flow warps the neighbours at its scale. Both frames are downsampled by the same antialiased
+    bicubic filter on the half-pixel grid, so that no motion is zero flow. (The released code
+    samples the neighbour on another grid, up to 1.5 px away at 1/4 scale.)
 
     Args:
-        weight: of this term; the paper has 1.
-        penalty: of the differences.
-        count_outside: whether pixels whose target lies outside the neighbour count, against 0, as
-            in the released code; False leaves them out.
+        weight: weight of this term; 1 in the paper.
+        penalty: penalty of the differences.
+        count_outside: whether pixels whose target is outside the neighbour are compared with 0, as
+            in the released code; False ignores them.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Warping:
     def __call__(
         self, flows: Sequence[Tensor], current: Tensor, others: Sequence[Tensor]
     ) -> Tensor:
-        """Sum the penalties over scales, neighbours and pixels.
+        """Sum of the penalties over scales, neighbours and pixels.
 
         Args:
             flows: each (B, 2 N, h, w) in pixels of its scale.
@@ -110,13 +110,13 @@ class Warping:
 
 
 class EndPointError:
-    """Supervision by a known flow: the mean distance of the predicted from the true end points.
+    """Supervision by true flow: mean distance between predicted and true end points.
 
-    It is counted in full-size pixels. Occluded pixels are left out where the batch says which they
-    are. Every scale counts alike.
+    The unit is the full-size pixel. Occluded pixels are ignored if the batch marks them. All scales
+    have the same weight.
 
     Args:
-        weight: of this term.
+        weight: weight of this term.
     """
 
     def __init__(self, weight: float = 1.0) -> None:
@@ -125,7 +125,7 @@ class EndPointError:
     def __call__(
         self, flows: Sequence[Tensor], true_flow: Tensor, visible: Tensor | None
     ) -> Tensor:
-        """Average over pixels and neighbours, sum over scales.
+        """Mean over pixels and neighbours, summed over scales.
 
         Args:
             flows: each (B, 2 N, h, w) in pixels of its scale.
@@ -151,14 +151,14 @@ class EndPointError:
 
 
 class Objective(nn.Module):
-    """A sum of terms; the network's own offsets say which of them apply.
+    """Sum of terms; the network's offsets and the batch determine which of them apply.
 
     Args:
-        restoration: penalty of restored - sharp, the second term of Eq. 14, averaged; None when
-            only flow is trained.
-        warping: first term of Eq. 14; left out for a network that predicts no flow.
-        end_point: supervision by the true flow; left out where the data know none.
-        sums: sum over pixels as Eq. 14 does; otherwise every term is divided by 3 H W.
+        restoration: penalty of restored - sharp, the second term of Eq. 14; None if only flow is
+            trained.
+        warping: first term of Eq. 14; omitted for a network without flow.
+        end_point: supervision by true flow; omitted if the data have none.
+        sums: sum over pixels as in Eq. 14; otherwise every term is divided by 3 H W.
     """
 
     def __init__(
@@ -177,8 +177,8 @@ class Objective(nn.Module):
             sums,
         )
 
-    def teaches_flow(self, batch: Batch, flow_offsets: Sequence[int]) -> bool:
-        """Tell whether a term about flow applies."""
+    def has_flow_term(self, batch: Batch, flow_offsets: Sequence[int]) -> bool:
+        """Whether a term about flow applies."""
         supervised = self.end_point is not None and "flow" in batch
         return bool(flow_offsets) and (self.warping is not None or supervised)
 
@@ -189,10 +189,10 @@ class Objective(nn.Module):
         frame_offsets: Sequence[int],
         flow_offsets: Sequence[int],
     ) -> dict[str, Tensor]:
-        """Evaluate every term that applies, each a mean over the batch.
+        """Terms that apply, each averaged over the batch.
 
         Returns:
-            The terms by name, and their sum as ``total``.
+            Terms by name, and their sum as ``total``.
 
         Raises:
             UserError: no term applies to this network and these data.
@@ -222,7 +222,7 @@ class Objective(nn.Module):
 
 
 def downsample(image: Tensor, scale: int) -> Tensor:
-    """Shrink (B, C, H, W) by an integer, like MATLAB's imresize.
+    """Downsample (B, C, H, W) by an integer factor, like MATLAB's imresize.
 
     The filter is bicubic and antialiased, on the half-pixel grid.
     """
@@ -232,9 +232,9 @@ def downsample(image: Tensor, scale: int) -> Tensor:
 
 
 def _scales(flows: Sequence[Tensor], full: Tensor) -> list[tuple[int, Tensor]]:
-    """Pair every flow with its scale, cut to the whole cells that the unpadded frame covers.
+    """Pairs of scale and flow, cropped to the cells that the unpadded frame covers completely.
 
-    Scales at which the frame has no whole cell are left out.
+    Scales at which the frame has no complete cell are omitted.
     """
     height, width = full.shape[-2:]
     pairs = []

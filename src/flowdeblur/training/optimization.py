@@ -1,4 +1,4 @@
-"""Optimiser, parameter groups and learning-rate schedule of a run."""
+"""Optimizer, parameter groups and learning-rate schedule of a run."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from torch.optim.lr_scheduler import LambdaLR
 
 Groups = list[dict[str, Any]]
 Schedule = Callable[[int, int], float]
-"""Maps the numbers of finished and of all steps of a run to a factor of the learning rate."""
+"""Maps (finished steps, total steps) of a run to a factor of the learning rate."""
 
 
 class Optimization:
-    """Everything that turns gradients into steps.
+    """Optimizer and learning-rate schedule of a run.
 
     Args:
-        optimizer: makes the optimiser from parameter groups.
-        schedule: factor of the learning rate by step; None keeps it constant.
-        groups: sorts the named parameters into groups; None makes one group.
-        flow_first: so many steps at the beginning train the flow subnet alone, which is several
-            times as fast; without a flow to learn they train the whole as well.
+        optimizer: creates the optimizer from parameter groups.
+        schedule: factor of the learning rate; None keeps it constant.
+        groups: sorts the parameters into groups; None makes one group.
     """
 
     def __init__(
@@ -32,45 +30,43 @@ class Optimization:
         optimizer: Callable[[Groups], Optimizer],
         schedule: Schedule | None = None,
         groups: Callable[[nn.Module], Groups] | None = None,
-        flow_first: int = 0,
     ) -> None:
         self._optimizer, self._schedule, self._groups = optimizer, schedule, groups
-        self.flow_first = flow_first
 
     def configure(self, module: nn.Module, total_steps: int) -> tuple[Optimizer, LambdaLR]:
-        """Make optimiser and scheduler for the parameters of ``module`` that are to be trained.
+        """Create optimizer and scheduler for the trainable parameters of ``module``.
 
         Args:
-            module: holds the parameters.
-            total_steps: budget of the run.
+            module: module that contains the parameters.
+            total_steps: total steps of the run.
         """
         optimizer = self._optimizer((self._groups or one_group)(module))
         schedule = self._schedule or constant
-        # A function is not saved with the scheduler's state, so that a run may go on with another
+        # A lambda is not saved with the scheduler's state, so that a run may resume with another
         # budget.
         return optimizer, LambdaLR(optimizer, lambda step: schedule(step, total_steps))
 
 
 def constant(step: int, total_steps: int) -> float:
-    """Keep the learning rate."""
+    """Constant learning rate."""
     return 1.0
 
 
 def one_group(module: nn.Module) -> Groups:
-    """Treat all parameters alike."""
+    """One group of all trainable parameters."""
     return [{"params": [each for each in module.parameters() if each.requires_grad]}]
 
 
 class ReleasedGroups:
-    """The released code's treatment of layers, which the paper does not mention.
+    """Parameter groups of the released code, which the paper does not mention.
 
     No weight decay on deconvolutions, on the convs after them in the deblurring subnet
     (``d_deconv*_1``) and on the flow subnet's biases; twice the learning rate for the biases of
     rnnw, d_conv* and d_conv0; the biases of deconvolutions and of ``d_deconv*_1`` frozen at 0.
 
     Args:
-        lr: learning rate, which the doubled one is taken from.
-        weight_decay: of the parameters that have any.
+        lr: learning rate; the biases of some layers get twice this rate.
+        weight_decay: weight decay of the decayed parameters.
     """
 
     def __init__(self, lr: float, weight_decay: float) -> None:
@@ -87,7 +83,7 @@ class ReleasedGroups:
                 continue
             doubled = kind == "bias" and (layer == "rnnw" or layer.startswith("d_conv"))
             if kind == "bias" and not doubled:
-                undecayed = True  # what is left are the flow subnet's biases
+                undecayed = True  # the remaining ones are the flow subnet's biases
             key = (self.lr * (2 if doubled else 1), 0.0 if undecayed else self.weight_decay)
             settings.setdefault(key, []).append(parameter)
         return [
@@ -97,11 +93,11 @@ class ReleasedGroups:
 
 
 class WarmupCosine:
-    """Rise linearly, then fall to ``final`` along half a cosine until the run ends.
+    """Linear warm-up, then half a cosine down to ``final`` at the end of the run.
 
     Args:
-        warmup_steps: when it has risen.
-        final: last factor.
+        warmup_steps: steps of the warm-up.
+        final: factor at the end.
     """
 
     def __init__(self, warmup_steps: int = 0, final: float = 0.0) -> None:
@@ -116,10 +112,10 @@ class WarmupCosine:
 
 
 class Polynomial:
-    """Caffe's ``poly``: (1 - step / last_step)^power, whatever the budget of the run.
+    """Caffe's ``poly``: (1 - step / last_step)^power, independent of the budget of the run.
 
     Args:
-        last_step: when it reaches 0.
+        last_step: step at which the factor reaches 0.
         power: 2 in the released code.
     """
 

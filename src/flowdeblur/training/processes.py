@@ -1,4 +1,4 @@
-"""Sums over the processes of a run; with one process they cost nothing."""
+"""Reductions over the processes of a run; with one process they are free."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Item = TypeVar("Item")
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def total(x: Tensor) -> Tensor:
-    """Add up ``x`` over all processes, which must call this together; every one gets the sum."""
+    """Sum of ``x`` over all processes; all of them must call this together."""
     if count() > 1:
         x = x.clone()
         dist.all_reduce(x)
@@ -27,7 +27,7 @@ def total(x: Tensor) -> Tensor:
 
 
 def largest(number: int, device: torch.device) -> int:
-    """Find the largest of the processes' numbers; all of them must call this together."""
+    """Largest number over all processes; all of them must call this together."""
     if count() == 1:
         return number
     tensor = torch.tensor(number, device=device)
@@ -36,7 +36,7 @@ def largest(number: int, device: torch.device) -> int:
 
 
 def gathered(items: list[Item]) -> list[Item]:
-    """Join the processes' lists in the order of the processes; all must call this together."""
+    """Lists of all processes, joined in rank order; all must call this together."""
     if count() == 1:
         return items
     lists: list[list[Item]] = [[] for _ in range(count())]
@@ -45,17 +45,17 @@ def gathered(items: list[Item]) -> list[Item]:
 
 
 class FrameMeans:
-    """Means of scores over all frames that all processes have seen.
+    """Means of scores over all frames of all processes.
 
-    Lightning's own reduction over processes rounds the number of frames down where they have
-    unequal shares (2.6 averages it as an integer), so it is not exact.
+    Lightning's own reduction averages the number of frames as an integer (2.6), so that it is not
+    exact when processes have different numbers of frames.
     """
 
     def __init__(self) -> None:
         self._scores: dict[str, list[float]] = {}
 
     def add(self, scores: Mapping[str, Tensor], frames: int) -> None:
-        """Take the scores of a batch.
+        """Add the scores of a batch.
 
         Args:
             scores: by name, each (B,), or a mean over the batch.
@@ -65,15 +65,15 @@ class FrameMeans:
         for name, column in zip(scores, columns.tolist(), strict=True):
             self._scores.setdefault(name, []).extend(column)
 
-    def take(self, device: torch.device) -> dict[str, float]:
-        """Average over all processes, and begin anew.
+    def pop(self, device: torch.device) -> dict[str, float]:
+        """Average over all processes, and reset.
 
         Args:
-            device: that processes exchange tensors from.
+            device: device on which processes exchange tensors.
 
         Returns:
-            The means by name, the same in every process; exact to double precision, so that they do
-            not depend on how the frames were shared.
+            Means by name, the same in every process, and exact to double precision: they do not
+            depend on how the frames were distributed.
         """
         names = sorted(self._scores)
         sums = [math.fsum(self._scores[name]) for name in names]

@@ -1,4 +1,4 @@
-"""What both tasks share: the training step, its guard, and the optimiser."""
+"""Base class of the tasks: training step, check of the loss, optimizer."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from flowdeblur.types import Batch, Network, Restoration
 
 
 class Task(L.LightningModule):
-    """Train ``network`` to minimise ``objective``.
+    """Train ``network`` to minimize ``objective``.
 
     Args:
-        network: the whole network.
-        objective: what is minimised.
-        optimization: optimiser and schedule.
+        network: the network to train.
+        objective: what is minimized.
+        optimization: optimizer and schedule.
     """
 
     score: ClassVar[str]
-    """The validation metric that checkpoints and sweeps are judged by."""
+    """Name of the validation metric that ranks checkpoints and runs of a sweep."""
     score_mode: ClassVar[str]
     """``max`` or ``min``."""
 
@@ -36,26 +36,26 @@ class Task(L.LightningModule):
         super().__init__()
         self.network, self.objective = network, objective
         self.frame_scores: list[dict[str, float | str]] = []
-        """Scores of every test frame, with its ``key``; of the last test."""
+        """Scores of every frame of the last test, with its ``key``."""
         self._optimization = optimization
-        self._terms: list[Tensor] = []  # of the batches that a step accumulates
-        self._suspects: list[str] = []  # samples of this process whose loss was no number
+        self._terms: list[Tensor] = []  # of the batches accumulated in this step
+        self._suspects: list[str] = []  # samples of this process with a loss that is not finite
         self._means = FrameMeans()
 
-    def predict(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
-        """Run the part of the network that this task trains; in float32, whatever it ran in."""
+    def training_forward(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
+        """Run the part of the network that this task trains; returns float32 in any precision."""
         raise NotImplementedError
 
-    def evaluate(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """Score a validation batch: scores by name, each (B,), or () where it is of the batch."""
+    def scores(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """Scores of a validation batch by name, each (B,), or () for a score of the whole batch."""
         raise NotImplementedError
 
-    def evaluate_test(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """Score a test batch, perhaps by more than a validation batch."""
-        return self.evaluate(batch, prediction)
+    def test_scores(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
+        """Scores of a test batch; may be more than those of a validation batch."""
+        return self.scores(batch, prediction)
 
     def losses(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """Terms of the objective and their ``total``."""
+        """Terms of the objective by name, and their ``total``."""
         terms: dict[str, Tensor] = self.objective(
             prediction, batch, self.network.frame_offsets, self.network.flow_offsets
         )
@@ -63,7 +63,7 @@ class Task(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Lightning's hook."""
-        terms = self.losses(batch, self.predict(batch))
+        terms = self.losses(batch, self.training_forward(batch))
         if not torch.isfinite(terms["total"]):
             self._suspects += batch["key"]
         self._terms.append(torch.stack(list(terms.values())).detach())
@@ -72,27 +72,27 @@ class Task(L.LightningModule):
         return terms["total"]
 
     def _log_terms(self, names: list[str]) -> None:
-        """Log the step's loss: the mean over its accumulated batches and over all processes."""
+        """Log the loss of a step: the mean over accumulated batches and processes."""
         mean = processes.total(torch.stack(self._terms).mean(0)) / processes.count()
         self._terms = []
         values = dict(zip(names, mean, strict=True))
         loss = values.pop("total")
-        if not torch.isfinite(loss):  # in every process alike, so that none waits for another
-            samples = ", ".join(self._suspects) or "named by another process"
+        if not torch.isfinite(loss):  # the same in all processes, so that none waits for another
+            samples = ", ".join(self._suspects) or "see the log of the other rank"
             raise RuntimeFailureError(
                 f"the loss is {loss.item()} at step {self.global_step}, samples {samples}: "
-                "training has stopped; lower optimizer.optimizer.lr, or look at these samples"
+                "training stopped; lower optimizer.optimizer.lr, or check these samples"
             )
         self.log("train/loss", loss, prog_bar=True)
         if len(values) > 1:
             self.log_dict({f"train/{name}": value for name, value in values.items()})
 
-    # Lightning hands whatever a step returns to the callbacks, but declares tensors and mappings
-    # alone; a Restoration is a tuple.
+    # Lightning passes whatever a step returns to the callbacks, but declares only tensors and
+    # mappings; a Restoration is a tuple.
     def validation_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
-        """Lightning's hook; returns the prediction for the callbacks that show pictures."""
-        prediction = self.predict(batch, keep_rnn_weights=True)
-        self._collect(batch, prediction, self.evaluate(batch, prediction))
+        """Lightning's hook; returns the prediction for the callbacks."""
+        prediction = self.training_forward(batch, keep_rnn_weights=True)
+        self._collect(batch, prediction, self.scores(batch, prediction))
         return prediction
 
     def on_test_start(self) -> None:
@@ -102,8 +102,8 @@ class Task(L.LightningModule):
     # As above.
     def test_step(self, batch: Batch, batch_idx: int) -> Restoration:  # type: ignore[override]
         """Lightning's hook."""
-        prediction = self.predict(batch)
-        scores = self.evaluate_test(batch, prediction)
+        prediction = self.training_forward(batch)
+        scores = self.test_scores(batch, prediction)
         each = {name: score.tolist() for name, score in scores.items() if score.ndim}
         for place, key in enumerate(batch["key"]):
             self.frame_scores.append(
@@ -118,18 +118,18 @@ class Task(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Lightning's hook."""
-        for name, score in self._means.take(self.device).items():
+        for name, score in self._means.pop(self.device).items():
             self.log(f"val/{name}", score, prog_bar=f"val/{name}" == self.score)
 
     def on_test_epoch_end(self) -> None:
         """Lightning's hook."""
         self.log_dict(
-            {f"test/{name}": score for name, score in self._means.take(self.device).items()}
+            {f"test/{name}": score for name, score in self._means.pop(self.device).items()}
         )
         self.frame_scores = processes.gathered(self.frame_scores)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Lightning's hook: the gradient's norm before it is clipped."""
+        """Lightning's hook: log the norm of the gradient before clipping."""
         # The trainer's logger connector sets the attribute, which its class does not declare.
         interval: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if self.trainer.global_step % interval == 0:
@@ -144,11 +144,11 @@ class Task(L.LightningModule):
     ) -> None:
         """Lightning's hook.
 
-        Lightning refuses fused optimisers under every mixed precision, though only that of float16
-        scales the gradients.
+        Lightning rejects fused optimizers in every mixed precision, although only float16 scales
+        the gradients.
 
         Raises:
-            UserError: it is that of float16.
+            UserError: fused optimizer and float16.
         """
         plugin = self.trainer.precision_plugin
         if isinstance(plugin, MixedPrecision) and optimizer.defaults.get("fused"):

@@ -1,27 +1,27 @@
-"""What happens around training: history, time, pictures, messages, speed, interruptions."""
+"""Lightning callbacks: checkpoints, time limit, history, layer health, images, messages, speed."""
 
-from flowdeblur.training.callbacks.agreement import Agreement
 from flowdeblur.training.callbacks.channels_last import ChannelsLast
-from flowdeblur.training.callbacks.checkpoints import Checkpoints, CountedAnew
+from flowdeblur.training.callbacks.checkpoints import Checkpoints, ResumeBatchCounter
 from flowdeblur.training.callbacks.clock import Clock
+from flowdeblur.training.callbacks.graceful_shutdown import GracefulShutdown, InterruptedRunError
 from flowdeblur.training.callbacks.history import History
-from flowdeblur.training.callbacks.interruption import Interrupted, Interruption
+from flowdeblur.training.callbacks.image_panels import ImagePanels
 from flowdeblur.training.callbacks.messages import Messages
 from flowdeblur.training.callbacks.performance import Performance
-from flowdeblur.training.callbacks.pictures import Pictures
 from flowdeblur.training.callbacks.progress import ProgressBar
+from flowdeblur.training.callbacks.same_step import CheckSameStep
 
 __all__ = [
-    "Agreement",
     "ChannelsLast",
+    "CheckSameStep",
     "Checkpoints",
     "Clock",
-    "CountedAnew",
+    "GracefulShutdown",
     "History",
-    "Interrupted",
-    "Interruption",
+    "ImagePanels",
+    "InterruptedRunError",
     "Messages",
     "Performance",
-    "Pictures",
     "ProgressBar",
+    "ResumeBatchCounter",
 ]

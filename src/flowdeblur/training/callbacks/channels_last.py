@@ -1,4 +1,4 @@
-"""The layout in memory that convolutions of several libraries are fastest in."""
+"""Channels-last memory format."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import torch
 
 
 class ChannelsLast(L.Callback):
-    """Train with the channels of a pixel side by side; pays with ``trainer.precision=bf16-mixed``.
+    """Train in the channels-last memory format, faster with ``trainer.precision=bf16-mixed``.
 
-    Layers hand the layout on from their weights to their results, so that pictures need not have
-    it. Sums are taken in another order than with contiguous weights.
+    Convolutions pass the format on from their weights to their outputs, so that the input need not
+    have it. The order of summation differs from that with contiguous weights.
     """
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Lightning's hook, before anything is made of the weights."""
+        """Lightning's hook, before the optimizer or DDP see the weights."""
         pl_module.to(memory_format=torch.channels_last)

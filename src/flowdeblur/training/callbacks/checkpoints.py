@@ -1,4 +1,4 @@
-"""Checkpoints of a run that is interrupted, moved, and gone on with elsewhere."""
+"""Checkpoints that can be resumed after an interruption or a move."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 
 class Checkpoints(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, for a folder that is the run's own.
+    """Lightning's ModelCheckpoint for a run folder that may move.
 
-    Lightning forgets its scores where the folder has another name, so that the first score after a
-    move would be the best; and it keeps the file that a run went on from for ever.
+    Lightning discards its scores when the folder's name has changed, so that the first score after
+    a move would be the best, and never deletes the checkpoint that a run was resumed from.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -34,11 +34,11 @@ class Checkpoints(ModelCheckpoint):
         return previous != current
 
 
-class CountedAnew(L.Callback):
-    """Let a run go on with another number of batches a step.
+class ResumeBatchCounter(L.Callback):
+    """Let a run resume with a different number of batches per step.
 
-    Lightning counts batches. More devices or more memory make a step of fewer of them, and the
-    count of a checkpoint would be beyond the place where the stream of batches goes on.
+    Lightning counts batches. With more devices or memory a step has fewer of them, and the
+    checkpoint's count would be beyond the position where the stream of batches resumes.
     """
 
     def on_load_checkpoint(

@@ -1,4 +1,4 @@
-"""The time that a run has trained, over all its restarts, and an end to it."""
+"""Training time of a run over all restarts, and its limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import lightning as L
 
 
 class Clock(L.Callback):
-    """Count the seconds of training; stop at a checkpoint when this start has had its time.
+    """Measure training time; stop with a checkpoint when the limit of this start is reached.
 
-    The seconds travel in the checkpoint. Those between the last checkpoint and a kill are lost with
-    their steps.
+    The time is stored in the checkpoint. Time between the last checkpoint and a kill is lost, as
+    the steps are.
 
     Args:
-        max_minutes: time that training may take from one start on; None sets no limit.
+        max_minutes: limit of training time, counted from each start; None sets no limit.
     """
 
     def __init__(self, max_minutes: float | None = None) -> None:
@@ -24,7 +24,7 @@ class Clock(L.Callback):
 
     @property
     def seconds(self) -> float:
-        """Of training, up to now or to its end."""
+        """Training time up to now, or to the end of training."""
         return self._before + (time.perf_counter() - self._start if self._start else 0.0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -39,9 +39,9 @@ class Clock(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Lightning's hook: stopping lets Lightning validate, which leaves a checkpoint."""
+        """Lightning's hook: stopping makes Lightning validate, which writes a checkpoint."""
         if self.max_minutes is None or trainer.global_step == self._step:
-            return  # in the second case gradients are still being accumulated
+            return  # in the second case gradients are still accumulating
         self._step = trainer.global_step
         over = time.perf_counter() - self._start > 60 * self.max_minutes
         if trainer.strategy.reduce_boolean_decision(over, all=False):  # clocks differ

@@ -1,4 +1,4 @@
-"""The validation scores of a run, over all its restarts."""
+"""Validation scores of a run over all restarts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import lightning as L
 class History(L.Callback):
     """Collect the validation scores by step.
 
-    They travel in the checkpoint, so that a resumed run has them all.
+    They are stored in the checkpoint, so that a resumed run has all of them.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class History(L.Callback):
         }
 
     def as_list(self) -> list[dict[str, float]]:
-        """The scores in the order of their steps."""
+        """Scores in the order of their steps."""
         return [{"step": step, **scores} for step, scores in sorted(self.scores.items())]
 
     def state_dict(self) -> dict[str, Any]:

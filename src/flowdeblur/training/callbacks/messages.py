@@ -1,4 +1,4 @@
-"""A line for every validation, in the log and on the terminal."""
+"""One log line per validation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class Messages(L.Callback):
-    """Say where training stands, also where there is no progress bar."""
+    """Log step, loss, scores and speed at every validation."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning's hook."""

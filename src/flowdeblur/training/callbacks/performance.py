@@ -1,4 +1,4 @@
-"""How fast training is, and how much of a GPU's memory it takes."""
+"""Training speed and GPU memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 
 
 class Performance(L.Callback):
-    """Log samples a second and the largest GPU memory so far.
+    """Log samples per second and peak GPU memory.
 
-    Samples are those of all processes. Time counts from the end of a run's first step here, without
-    validation; it travels in the checkpoint, so that the mean is one over all restarts.
+    Samples of all processes count. Time is measured from the end of the first step of each start,
+    without validation, and stored in the checkpoint, so that the mean is one over all restarts.
 
     Args:
-        batch_size: samples a step, over all processes.
+        batch_size: samples per step, over all processes.
     """
 
     def __init__(self, batch_size: int) -> None:
@@ -27,7 +27,7 @@ class Performance(L.Callback):
 
     @property
     def samples_per_second(self) -> float | None:
-        """The mean over the whole run; None for a run of a single step."""
+        """Mean over the whole run; None for a run of a single step."""
         return self._samples / self._seconds if self._samples else None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

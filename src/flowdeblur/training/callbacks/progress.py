@@ -1,4 +1,4 @@
-"""One progress bar for the whole run."""
+"""Progress bar of a whole run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 
 class ProgressBar(TQDMProgressBar):
-    """Batches of the budget, time left and the loss.
+    """Progress bar over the batches of the whole run, with time left and loss.
 
-    Validation and test, a few seconds each, pass silently.
+    Validation and test show no bar.
     """
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Lightning's hook: its first "epoch" is the whole run here, begun anywhere."""
+        """Lightning's hook: the only epoch is the whole run, which may be resumed anywhere."""
         super().on_train_epoch_start(trainer)
         self.train_progress_bar.initial = trainer.global_step * trainer.accumulate_grad_batches
         self.train_progress_bar.set_description("training")

@@ -1,4 +1,4 @@
-"""All processes of a run go on from the same step, or not at all."""
+"""Check that all processes resume from the same step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.training import processes
 
 
-class Agreement(L.Callback):
-    """Compare where the processes begin.
+class CheckSameStep(L.Callback):
+    """Compare the steps that the processes start from.
 
-    A network file system may show another newest checkpoint on another node. Optimisers of
-    different steps would then train together unnoticed, or wait for each other forever.
+    A network file system may show different checkpoints on different nodes. The processes would
+    then mix optimizer states of different steps unnoticed, or wait for each other forever.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -23,6 +23,6 @@ class Agreement(L.Callback):
         if first != last:
             raise RuntimeFailureError(
                 f"the processes found different newest checkpoints, of steps {first} and {last}: "
-                "the nodes do not see the same run folder; give the same command again, "
+                "the nodes do not see the same run folder; run the same command again, "
                 "or put hydra.run.dir on storage that they share"
             )

@@ -1,4 +1,4 @@
-"""Stop in good order when the system asks for it."""
+"""Graceful shutdown on signals."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from flowdeblur.training import processes
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Preemption and cancelling; the warning before SLURM's time limit, of ``sbatch`` and submitit."""
+"""Preemption and cancellation; SLURM's warning before the time limit (``sbatch``, submitit)."""
 
 
-class Interrupted(RuntimeFailureError):
-    """A signal ended the run; the same command goes on with it.
+class InterruptedRunError(RuntimeFailureError):
+    """A signal stopped the run; the same command resumes it.
 
     Args:
-        message: says what has been kept.
+        message: states what was saved.
         received: the signal.
     """
 
@@ -35,17 +35,17 @@ class Interrupted(RuntimeFailureError):
         super().__init__(message)
         self.received = received
         if received is not None:
-            self.status = 128 + received  # as shells tell of a process that a signal has ended
+            self.status = 128 + received  # as shells report a process ended by a signal
 
 
-class Interruption(L.Callback):
-    """Write a checkpoint after the step at hand and stop there.
+class GracefulShutdown(L.Callback):
+    """Finish the current step, write a checkpoint and stop.
 
     All processes stop after the same step, whichever of them received the signal. Lightning's own
-    handlers save at once, in the middle of a step, and processes may be in different ones.
+    handlers save at once, in the middle of a step, and each process may be in a different step.
 
     Args:
-        folder: where the checkpoint goes, as ``step_<n>-interrupted.ckpt``.
+        folder: folder of the checkpoint, ``step_<n>-interrupted.ckpt``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,10 +54,10 @@ class Interruption(L.Callback):
         self._training = False
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Heed the signals, from the start of a run to its end."""
+    def handling_signals(self) -> Iterator[None]:
+        """Handle the signals from the start of a run to its end."""
         earlier = {number: signal.getsignal(number) for number in SIGNALS}
-        self._listen()
+        self._install()
         try:
             yield
         finally:
@@ -66,21 +66,21 @@ class Interruption(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning's hook."""
-        self._listen()  # Lightning has just set a handler of its own
+        self._install()  # Lightning has just installed its own handlers
         self._training = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Lightning's hook: a signal may have come after the last step that looks for one."""
+        """Lightning's hook: a signal may arrive after the last step that checks for one."""
         self._training = False
         self._stop_if_asked(trainer, pl_module.device)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning's hook."""
-        self._listen()
+        self._install()
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning's hook."""
-        self._listen()
+        self._install()
 
     def on_train_batch_end(
         self,
@@ -94,43 +94,44 @@ class Interruption(L.Callback):
         unfinished = (batch_idx + 1) % trainer.accumulate_grad_batches
         if unfinished or trainer.global_step >= trainer.max_steps:
             return
-        # A validation that is due would be left out of a run that goes on from here.
+        # A run resumed from here would skip a validation that is due now.
         every = trainer.val_check_batch
         if every is not None and (trainer.fit_loop.total_batch_idx + 1) % every == 0:
             return
         self._stop_if_asked(trainer, pl_module.device)
 
     def _stop_if_asked(self, trainer: L.Trainer, device: torch.device) -> None:
-        received = self._agree(device)
+        received = self._any_received(device)
         if received is not None:
             path = self.folder / f"step_{trainer.global_step:08d}-interrupted.ckpt"
             trainer.save_checkpoint(path)
-            raise Interrupted(
+            raise InterruptedRunError(
                 f"stopped by {received.name} after step {trainer.global_step}, with a checkpoint; "
-                "the same command goes on",
+                "the same command resumes the run",
                 received,
             )
 
-    def _agree(self, device: torch.device) -> signal.Signals | None:
-        """Find out whether any process has received a signal, and which."""
+    def _any_received(self, device: torch.device) -> signal.Signals | None:
+        """Signal that any process has received, the same in all processes."""
         own = 0 if self._received is None else SIGNALS.index(self._received) + 1
         largest = processes.largest(own, device)
         return SIGNALS[largest - 1] if largest else None
 
-    def _listen(self) -> None:
+    def _install(self) -> None:
         for number in SIGNALS:
             _handle(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received = signal.Signals(number)
         if not self._training:
-            raise Interrupted(
-                f"stopped by {self._received.name} outside of training; the same command goes on",
+            raise InterruptedRunError(
+                f"stopped by {self._received.name} outside of training; "
+                "the same command resumes the run",
                 self._received,
             )
         log.info("%s received: stopping after this step", self._received.name)
 
 
 def _handle(number: signal.Signals, handler: Any) -> None:
-    if threading.current_thread() is threading.main_thread():  # others may set no handlers
+    if threading.current_thread() is threading.main_thread():  # other threads must not set handlers
         signal.signal(number, handler)

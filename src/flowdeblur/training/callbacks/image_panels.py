@@ -1,4 +1,4 @@
-"""Panels of the same held-out frames at every validation."""
+"""Panels of the same validation frames at every validation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from flowdeblur.video.images import write_image
 from flowdeblur.viz.panels import panel, restoration_columns, to_bytes
 
 
-class Pictures(L.Callback):
-    """Show blurry, restored, sharp, predicted and true flow of the first held-out frames.
+class ImagePanels(L.Callback):
+    """Write blurry, restored and sharp frame, predicted and true flow of the first frames.
 
     Args:
-        folder: where ``val_<step>.png`` and ``test.png`` go; of the test also every picture alone,
-            ``test/<frame>_<what>.png``, frames counted from 0.
-        rows: how many frames are shown, from the first batch.
+        folder: folder of ``val_<step>.png`` and ``test.png``, and of each image of the test,
+            ``test/<frame>_<what>.png``; frames are counted from 0.
+        rows: number of frames, taken from the first batch.
     """
 
     def __init__(self, folder: str, rows: int = 4) -> None:
@@ -61,9 +61,9 @@ class Pictures(L.Callback):
         folder = self.folder / "test"
         folder.mkdir(exist_ok=True)
         columns = restoration_columns(batch, outputs, task.network.current_index)
-        for name, pictures in columns.items():
-            for frame, picture in enumerate(to_bytes(pictures[: self.rows])):
-                write_image(folder / f"{frame}_{name.replace(' ', '_')}.png", picture)
+        for name, images in columns.items():
+            for frame, image in enumerate(to_bytes(images[: self.rows])):
+                write_image(folder / f"{frame}_{name.replace(' ', '_')}.png", image)
 
     def _show(
         self, trainer: L.Trainer, task: L.LightningModule, outputs: object, batch: Batch, name: str
@@ -79,15 +79,15 @@ class Pictures(L.Callback):
             f"{key}: {old:.2f} -> {new:.2f} dB"
             for key, old, new in zip(batch["key"], before.tolist(), after.tolist(), strict=True)
         ]
-        picture = panel(restoration_columns(batch, outputs, current), self.rows, notes)
-        write_image(self.folder / f"{name}.png", picture)
+        image = panel(restoration_columns(batch, outputs, current), self.rows, notes)
+        write_image(self.folder / f"{name}.png", image)
         for logger in trainer.loggers:
-            log_picture(logger, name.partition("_")[0], picture, trainer.global_step)
+            log_image_panel(logger, name.partition("_")[0], image, trainer.global_step)
 
 
-def log_picture(logger: Logger, name: str, picture: np.ndarray, step: int) -> None:
-    """Hand a picture (H, W, 3) uint8 to a logger that takes pictures."""
+def log_image_panel(logger: Logger, name: str, image: np.ndarray, step: int) -> None:
+    """Pass an image (H, W, 3) uint8 to a logger that accepts images."""
     if isinstance(logger, WandbLogger):
-        logger.log_image(key=f"{name}/panel", images=[picture], step=step)
+        logger.log_image(key=f"{name}/panel", images=[image], step=step)
     elif isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_image(f"{name}/panel", picture, step, dataformats="HWC")
+        logger.experiment.add_image(f"{name}/panel", image, step, dataformats="HWC")
