@@ -3,23 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
+from flowdeblur.blur.degradation import compress
 from flowdeblur.blur.dis_flow import DenseInverseSearch
-from flowdeblur.blur.exposure import average, centres, instants, whole_frames
+from flowdeblur.blur.exposure import average, exposure_centers, midpoints, whole_frames
 from flowdeblur.blur.light import ResponseCurve
 from flowdeblur.scenes import Scenes
 from flowdeblur.scenes.render import expose as render
 from flowdeblur.scenes.render import view
-from flowdeblur.synthesis.clip import compress, expose
+from flowdeblur.synthesis.capture import expose
 from flowdeblur.synthesis.footage import Footage
 from flowdeblur.synthesis.interpolation import Pair
-from flowdeblur.synthesis.recipe import Shot
 
 CURVE = ResponseCurve.gamma()
-
-
-def shot(duty_cycle, interval=1):
-    return Shot(duty_cycle, interval, noise=0.0, jpeg=None, seed=0)
 
 
 def grating(time, frequency, speed, size=(24, 96)):
@@ -31,7 +28,7 @@ def grating(time, frequency, speed, size=(24, 96)):
 
 def footage(frames, search):
     film = Footage(iter(frames), CURVE, 1.0, search)
-    film.wind(0, len(frames) - 1)
+    film.advance_to(0, len(frames) - 1)
     return film
 
 
@@ -50,11 +47,12 @@ def test_the_blur_of_a_moving_wave_is_known(speed, length):
         for number in (-1, 0)
     }
 
-    def at(time):
+    def at(times):
+        (time,) = times
         number = int(np.floor(time))
-        return pairs[number].at(time - number)
+        return pairs[number].at(time - number)[None]
 
-    blurry = average(at, instants(0, length, abs(speed) * length))
+    blurry = average(at, midpoints(length, abs(speed) * length))
     expected = 0.5 + (grating(0, frequency, speed) - 0.5) * np.sinc(frequency * speed * length)
     inner = slice(16, -16)  # beyond the border nothing is known
     assert (blurry - expected)[..., inner].abs().max() < 0.005
@@ -65,7 +63,7 @@ def test_whole_frames_of_a_moving_wave():
     """The average of N samples of a wave has an amplitude of sin(N a) / (N sin a)."""
     frequency, speed, count = 1 / 16, 0.75, 5
     frames = [CURVE.to_values(grating(number, frequency, speed)) for number in range(9)]
-    light, known = expose(footage(frames, None), 4, shot(5 / 8, interval=8))
+    light, known = expose(footage(frames, None), 4, 5.0)
     phase = np.pi * frequency * speed
     amplitude = np.sin(count * phase) / (count * np.sin(phase))
     expected = 0.5 + (grating(4, frequency, speed) - 0.5) * amplitude
@@ -75,14 +73,14 @@ def test_whole_frames_of_a_moving_wave():
 
 def test_light_is_averaged_not_values():
     frames = [np.full((4, 4, 3), value, np.uint8) for value in (0, 255, 255)]
-    light, _ = expose(footage(frames, None), 1, shot(1.0, interval=3))
+    light, _ = expose(footage(frames, None), 1, 3.0)
     assert np.all(CURVE.to_values(light) == round(255 * (2 / 3) ** (1 / 2.2)))
 
 
 @pytest.mark.parametrize("length", [0.6, 1.0, 3.7])
 @pytest.mark.parametrize("motion", [0, 12.3, 5000])
 def test_instants(length, motion):
-    times = instants(10, length, motion)
+    times = 10 + midpoints(length, motion)
     count = len(times)
     assert count % 2 == 1
     assert 7 <= count <= 129
@@ -94,15 +92,15 @@ def test_instants(length, motion):
 
 @pytest.mark.parametrize(("length", "count"), [(3, 3), (7.9, 7), (8, 7), (9.0, 9)])
 def test_whole_frames_lie_inside_the_exposure(length, count):
-    times = whole_frames(5, length)
+    times = 5 + whole_frames(length)
     assert len(times) == count
     assert np.median(times) == 5
 
 
 def test_exposures_lie_inside_the_video():
-    assert list(centres(10, 1, 0.8)) == list(range(1, 9))
-    assert list(centres(20, 8, 7.0)) == [4, 12]
-    assert not centres(2, 1, 0.5)
+    assert list(exposure_centers(10, 1, 0.8)) == list(range(1, 9))
+    assert list(exposure_centers(20, 8, 7.0)) == [4, 12]
+    assert not exposure_centers(2, 1, 0.5)
 
 
 def psnr(one, other):
@@ -118,7 +116,7 @@ def test_three_frames_become_the_average_of_a_high_rate(index):
     scene = recipe.scene(index)
     frames = [CURVE.to_values(view(scene, np.full(1, float(time)))[0]) for time in (-1, 0, 1)]
     true = CURVE.to_values(render(scene, 0))
-    light, known = expose(footage(frames, DenseInverseSearch()), 1, shot(0.8))
+    light, known = expose(footage(frames, DenseInverseSearch()), 1, 0.8)
     lights = [CURVE.to_light(frame) for frame in frames]
     crossfade = CURVE.to_values(0.2 * lights[0] + 0.6 * lights[1] + 0.2 * lights[2])
     assert psnr(CURVE.to_values(light), true) > 34
@@ -153,11 +151,41 @@ def test_what_leaves_the_picture_comes_from_the_other_frame():
     assert torch.allclose(middle, wide[..., 16:48], atol=1e-4)
 
 
+def blend(first, second, forward, backward, time):
+    """The definition, term by term: both frames sampled along Eq. 4 of Super SloMo, and blended."""
+
+    def sample(frame, flow):
+        height, width = frame.shape[-2:]
+        x, y = torch.arange(width) + flow[0], torch.arange(height)[:, None] + flow[1]
+        grid = torch.stack((2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1), -1)
+        seen = F.grid_sample(frame[None], grid[None], padding_mode="border", align_corners=True)[0]
+        return seen, ((x >= 0) & (x < width) & (y >= 0) & (y < height)).float().clamp(min=1e-6)
+
+    rest = 1 - time
+    one, in_one = sample(first, time * time * backward - time * rest * forward)
+    two, in_two = sample(second, rest * rest * forward - time * rest * backward)
+    weights = rest * in_one, time * in_two
+    return (weights[0] * one + weights[1] * two) / sum(weights)
+
+
+def test_interpolation_is_its_definition():
+    """Equal to 1e-4 wherever neither frame is sampled within a pixel of its border."""
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, 3, 60, 80, generator=generator)
+    coarse = 8 * torch.randn(2, 2, 6, 8, generator=generator)
+    forward, backward = F.interpolate(coarse, (60, 80), mode="bicubic")
+    for time in (0.1, 0.5, 0.8):
+        seen = Pair(first, second, forward, backward).at(time)
+        error = (seen - blend(first, second, forward, backward, time)).abs().amax(0)
+        assert (error < 1e-4).float().mean() > 0.9
+        assert error[20:40, 25:55].max() < 1e-4
+
+
 def test_scaling_is_in_linear_light():
     stripes = np.zeros((8, 32, 3), np.uint8)
     stripes[:, ::2] = 255
     film = Footage(iter([stripes]), CURVE, 0.5, None)
-    film.wind(0, 0)
+    film.advance_to(0, 0)
     still = film.still(0)
     assert still.image.shape == (4, 16, 3)
     assert still.light[..., 4:-4].mean().item() == pytest.approx(0.5, abs=0.01)

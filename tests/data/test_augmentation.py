@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from flowdeblur.data.augmentation import ColourPermutation, Crop, Dihedral, ShrunkCrop, TurnedCrop
+from flowdeblur.data.augmentation import ColorPermutation, Crop, Dihedral, ShrunkCrop, TurnedCrop
 from flowdeblur.errors import UserError
 from flowdeblur.types import Sample
 
@@ -68,7 +68,7 @@ TRANSFORMS = {
     "zoomed out": TurnedCrop((48, 48), scale=(0.6, 0.7), degrees=30),
     "shrunk crop": ShrunkCrop((48, 48), scale=(0.6, 0.8)),
     "dihedral": Dihedral(),
-    "colours": ColourPermutation(),
+    "colours": ColorPermutation(),
 }
 
 

@@ -69,5 +69,5 @@ def test_an_epoch_without_end_is_refused():
 
 def test_credit_is_given_to_sources_alone():
     Mixture({"a": Numbered("a", 1)}, {"a": 1.0}, {"a": "by A, CC0"})
-    with pytest.raises(UserError, match=r"credits\.b: there is no source of this name"):
+    with pytest.raises(UserError, match=r"attribution\.b: there is no source of this name"):
         Mixture({"a": Numbered("a", 1)}, {"a": 1.0}, {"b": "by B"})

@@ -13,9 +13,9 @@ import pytest
 import torch
 from tests.disk import room_for
 
+from flowdeblur.devices import one_thread_per_operation
 from flowdeblur.errors import UserError
 from flowdeblur.scenes import Scenes, source
-from flowdeblur.scenes.parallel import one_thread_per_operation
 
 
 def recipe(folder, **changes):

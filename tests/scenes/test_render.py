@@ -9,10 +9,12 @@ import pytest
 import torch
 from scipy import ndimage
 
+from flowdeblur.blur.degradation import add_noise
+from flowdeblur.blur.light import to_8_bit
+from flowdeblur.devices import one_thread_per_operation
 from flowdeblur.scenes import Scenes
 from flowdeblur.scenes.motion import STILL, Motion
-from flowdeblur.scenes.parallel import one_thread_per_operation
-from flowdeblur.scenes.render import add_noise, expose, to_8_bit, true_flow, view
+from flowdeblur.scenes.render import expose, true_flow, view
 from flowdeblur.scenes.scene import Layer, Scene
 from flowdeblur.scenes.textures import TEXELS, dead_leaves, soften
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from flowdeblur.devices import one_thread_per_operation
 from flowdeblur.errors import UserError
 from flowdeblur.scenes import Scenes, textures
-from flowdeblur.scenes.parallel import one_thread_per_operation
 from flowdeblur.scenes.render import true_flow
 from flowdeblur.scenes.textures import PHOTOGRAPHS
 

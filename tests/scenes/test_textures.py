@@ -10,7 +10,7 @@ import pytest
 import skimage
 import torch
 
-from flowdeblur.scenes.parallel import one_thread_per_operation
+from flowdeblur.devices import one_thread_per_operation
 from flowdeblur.scenes.textures import (
     PHOTOGRAPHS,
     TEXELS,

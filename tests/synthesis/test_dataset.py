@@ -29,7 +29,7 @@ def videos(tmp_path):
 
 
 def make(videos, out, recipe=RECIPE):
-    return synthesize(find_clips(videos), out, recipe)
+    return synthesize(find_clips(videos), out, recipe, jobs=1)
 
 
 def test_the_layout_is_dvds_and_the_sharp_frame_the_middle(videos, tmp_path):
@@ -49,7 +49,7 @@ def test_the_layout_is_dvds_and_the_sharp_frame_the_middle(videos, tmp_path):
 def test_metadata(videos, tmp_path):
     (described, _) = make(videos, tmp_path / "out")
     assert described == json.loads((tmp_path / "out" / "a" / "synthesis.json").read_text())
-    shot = described["shot"]
+    shot = described["settings"]
     assert 0.5 <= shot["duty_cycle"] <= 0.9
     assert 50 <= shot["jpeg"] <= 90
     assert described["source"]["frames"] == 6
@@ -69,14 +69,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(videos, tmp_path, mon
     make(videos, tmp_path / "whole")
     write, calls = clip_module.write_image, 0
 
-    def killed(path, image):
+    def killed(path, image, **options):
         nonlocal calls
         calls += 1
         if calls == 4:  # between the blurry and the sharp picture of the second frame
             left = path.with_name(f".{path.stem}.partial-1{path.suffix}")
             left.write_bytes(b"half a picture")
             raise KeyboardInterrupt
-        write(path, image)
+        write(path, image, **options)
 
     monkeypatch.setattr(clip_module, "write_image", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -90,10 +90,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(videos, tmp_path, mon
 def test_a_clip_that_was_replaced_in_between_is_made_of_the_new_one(videos, tmp_path, monkeypatch):
     write = clip_module.write_image
 
-    def killed(path, image):
+    def killed(path, image, **options):
         if path.stem == "00001":
             raise KeyboardInterrupt
-        write(path, image)
+        write(path, image, **options)
 
     monkeypatch.setattr(clip_module, "write_image", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -247,9 +247,9 @@ def test_videos_as_a_source(videos, tmp_path):
     before = contents(folder)
     source().open((-1, 0, 1), ())
     assert contents(folder) == before
-    with pytest.raises(UserError, match=r"holds no video c; there are a, b"):
+    with pytest.raises(UserError, match=r"video c not found; available: a, b"):
         source(clips=["c"]).open((0,), ())
-    with pytest.raises(UserError, match=r"no video is left"):
+    with pytest.raises(UserError, match=r"no videos selected"):
         source(without=["a", "b"]).open((0,), ())
 
 

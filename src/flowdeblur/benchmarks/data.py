@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import DataLoader
 
-from flowdeblur.data import ColourPermutation, Crop, Dihedral, TurnedCrop
+from flowdeblur.blur.light import to_8_bit
+from flowdeblur.data import ColorPermutation, Crop, Dihedral, TurnedCrop
 from flowdeblur.data.augmentation import Transform
 from flowdeblur.data.sampler import BatchStream
 from flowdeblur.data.samples import AugmentedSamples, collate
 from flowdeblur.datasets import FrameFolders, PackedFrames
 from flowdeblur.datasets.packed import pack
 from flowdeblur.scenes.leaves import dead_leaves
-from flowdeblur.scenes.render import to_8_bit
 from flowdeblur.types import Source
 from flowdeblur.video.images import write_image
 
@@ -32,7 +32,7 @@ AUGMENTATIONS: dict[str, Transform] = {
     "crop": Crop(PATCH),
     "crop, rotated and resized": TurnedCrop(PATCH),
     "mirrored and turned by quarters": Dihedral(),
-    "colours permuted": ColourPermutation(),
+    "colours permuted": ColorPermutation(),
 }
 
 
@@ -97,8 +97,8 @@ def measure_rates(
         seconds: how long each is measured.
         repetitions: the median of so many counts.
     """
-    plain: tuple[Transform, ...] = (Crop(PATCH), Dihedral(), ColourPermutation())
-    turned: tuple[Transform, ...] = (TurnedCrop(PATCH), ColourPermutation())
+    plain: tuple[Transform, ...] = (Crop(PATCH), Dihedral(), ColorPermutation())
+    turned: tuple[Transform, ...] = (TurnedCrop(PATCH), ColorPermutation())
     for name, source in sources.items():
         recipes = {"cropped, mirrored": plain}
         if name == "packed":

@@ -1,61 +1,75 @@
-"""The shutter: which instants of a video make up a blurry frame, and their average.
+"""The exposure: which instants make up a blurry frame, and the average of their light.
 
-Times are counted in frames of the video. The blur model is the paper's (Section III-A), with the
-sharp frame in the **middle** of the exposure, as the field's data sets have it: a frame at time c
-is exposed from c - length / 2 to c + length / 2.
+This is the paper's blur model (Section III-A) with the sharp frame in the **middle** of the
+exposure, as the field's data sets have it: a frame at time c is exposed from c - length / 2 to
+c + length / 2. Rendered scenes, synthesis from video and re-blurring all use it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-FEWEST_INSTANTS = 7
-MOST_INSTANTS = 129
-"""Bounds the work for a frame; beyond 129 pixels of motion in an exposure, steps begin to show."""
+Times = NDArray[np.float64]
+
+MIN_INSTANTS = 7
+MAX_INSTANTS = 129
+"""Bounds the work per frame; beyond 129 pixels of motion in an exposure, steps become visible."""
 
 
-def centres(count: int, interval: int, length: float) -> range:
-    """List the frames around which a whole exposure lies within a video.
+def midpoints(length: float, samples: float, *, limit: int | None = MAX_INSTANTS) -> Times:
+    """Instants of an exposure around 0, by the midpoint rule.
+
+    Args:
+        length: duration of the exposure, in frames.
+        samples: how many are wanted, usually one per pixel of motion; at least 7 are taken.
+        limit: the largest number; None for no limit.
+
+    Returns:
+        (N,) with N odd, so that 0, the middle of the exposure, is one of them.
+
+    >>> midpoints(0.7, 5)
+    array([-0.3, -0.2, -0.1,  0. ,  0.1,  0.2,  0.3])
+    """
+    count = max(math.ceil(samples) | 1, MIN_INSTANTS)
+    count = count if limit is None else min(count, limit)
+    return length * ((np.arange(count, dtype=np.float64) + 0.5) / count - 0.5)
+
+
+def whole_frames(length: float) -> Times:
+    """The whole frames of an exposure around 0: the largest odd number that ``length`` holds."""
+    reach = (math.floor(length) - 1) // 2
+    return np.arange(-reach, reach + 1, dtype=np.float64)
+
+
+def exposure_centers(count: int, interval: int, length: float) -> range:
+    """Frames of a video whose whole exposure lies within the video.
 
     Args:
         count: frames of the video.
         interval: frames from one exposure to the next.
-        length: frames that an exposure lasts.
+        length: duration of an exposure, in frames.
     """
     reach = math.ceil(length / 2)
     return range(reach, count - reach, interval)
 
 
-def instants(centre: int, length: float, motion_px: float) -> NDArray[np.float64]:
-    """Divide an exposure into about one instant a pixel of motion, by the midpoint rule.
-
-    Their number is odd, so that ``centre`` is one of them.
+def average(view: Callable[[Times], Tensor], times: Times, *, at_once: int = 1) -> Tensor:
+    """Average of linear light over the instants of an exposure.
 
     Args:
-        centre: the middle of the exposure.
-        length: frames that it lasts.
-        motion_px: pixels that the fastest point moves meanwhile.
+        view: returns the light (N, ...) at N times.
+        times: the instants.
+        at_once: how many instants ``view`` is given at once.
     """
-    count = min(max(math.ceil(motion_px) | 1, FEWEST_INSTANTS), MOST_INSTANTS)
-    # Counted from the middle, so that its offset is 0 exactly.
-    return centre + length * (np.arange(count) - count // 2) / count
-
-
-def whole_frames(centre: int, length: float) -> NDArray[np.float64]:
-    """The frames of an exposure: the largest odd number of them that ``length`` holds."""
-    reach = (math.floor(length) - 1) // 2
-    return centre + np.arange(-reach, reach + 1, dtype=np.float64)
-
-
-def average(view: Callable[[float], Tensor], times: Iterable[float]) -> Tensor:
-    """Average the linear light (3, H, W) that ``view`` gives for every time."""
-    total, count = torch.zeros(()), 0
-    for time in times:
-        total, count = total + view(time), count + 1
-    return total / count
+    total: Tensor | None = None
+    for first in range(0, len(times), at_once):
+        light = view(times[first : first + at_once])
+        part = light[0] if len(light) == 1 else light.sum(0)
+        total = part.clone() if total is None else total.add_(part)
+    assert total is not None
+    return total / len(times)

@@ -9,7 +9,7 @@ reaches to both sides of its pixel, and light is averaged before gamma is applie
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flowdeblur.blur.exposure import Times, average, midpoints
+from flowdeblur.blur.light import GAMMA
 from flowdeblur.ops.warp import inside
 
 _STEPS_A_PIXEL = 8
@@ -91,19 +93,19 @@ def blur_kernels(trail: Trail, duty_cycle: float) -> Tensor:
     reach = math.ceil(float(ends.abs().max()) - 1e-4) if ends.numel() else 0
     size = 2 * reach + 1
     kernels = torch.zeros(len(trail.after), size * size, dtype=trail.after.dtype)
-    instants = list(_instants(duty_cycle, _STEPS_A_PIXEL * size))
-    for time in instants:
-        x, y = (trail.at(time) + reach).unbind(-1)
+    times = midpoints(duty_cycle, _STEPS_A_PIXEL * size, limit=None)
+    for time in times:
+        x, y = (trail.at(float(time)) + reach).unbind(-1)
         left, top = x.floor(), y.floor()
         for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
-            weight = (1 - (x - column).abs()) * (1 - (y - row).abs()) / len(instants)
+            weight = (1 - (x - column).abs()) * (1 - (y - row).abs()) / len(times)
             # A column or row beyond the last has no weight.
             place = row.clamp(0, size - 1) * size + column.clamp(0, size - 1)
             kernels.scatter_add_(1, place.long()[:, None], weight[:, None])
     return kernels.view(-1, size, size)
 
 
-def reblur(image: Tensor, trail: Trail, duty_cycle: float, *, gamma: float = 2.2) -> Tensor:
+def reblur(image: Tensor, trail: Trail, duty_cycle: float, *, gamma: float = GAMMA) -> Tensor:
     """Blur a sharp frame along trails: the paper's Eq. 1, about the middle of the exposure.
 
     Args:
@@ -119,16 +121,16 @@ def reblur(image: Tensor, trail: Trail, duty_cycle: float, *, gamma: float = 2.2
     height, width = image.shape[-2:]
     x = torch.arange(width, device=image.device, dtype=image.dtype)
     y = torch.arange(height, device=image.device, dtype=image.dtype)
-    longest = float(trail.length_px(duty_cycle).max())
-    instants = list(_instants(duty_cycle, 2 * longest))
-    total = torch.zeros_like(light)
-    for time in instants:
+
+    def view(times: Times) -> Tensor:
         # What is at the pixel at this instant was, or will be, this far off in mid-exposure.
-        offset = trail.at(time)
+        offset = trail.at(float(times[0]))
         columns, rows = x - offset[:, 0], y[:, None] - offset[:, 1]
         grid = torch.stack(((2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1), dim=-1)
-        total += F.grid_sample(light, grid, padding_mode="border", align_corners=False)
-    return (total / len(instants)) ** (1 / gamma)
+        return F.grid_sample(light, grid, padding_mode="border", align_corners=False)[None]
+
+    longest = float(trail.length_px(duty_cycle).max())
+    return average(view, midpoints(duty_cycle, 2 * longest, limit=None)) ** (1 / gamma)
 
 
 def trail_inside(trail: Trail, duty_cycle: float) -> Tensor:
@@ -147,9 +149,3 @@ def trail_distance(one: Trail, other: Trail, duty_cycle: float) -> Tensor:
     same = (a - c).norm(dim=axis) + (b - d).norm(dim=axis)
     swapped = (a - d).norm(dim=axis) + (b - c).norm(dim=axis)
     return torch.minimum(same, swapped) / 2
-
-
-def _instants(duty_cycle: float, at_least: float) -> Iterator[float]:
-    """Midpoints of equal parts of the exposure, an odd number: the middle is one of them."""
-    count = max(math.ceil(at_least), 7) | 1
-    return (duty_cycle * ((each + 0.5) / count - 0.5) for each in range(count))

@@ -1,4 +1,4 @@
-"""Between the values of a picture and the light that the sensor saw: the camera's response."""
+"""The camera's response: from the light on the sensor to the values of an image, and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from torch import Tensor
 from flowdeblur.errors import UserError
 
 GAMMA = 2.2
-"""Of the field's synthesised data sets, where the response of the camera is not known."""
+"""Display value = light ^ (1 / 2.2), as in the field's synthesized data sets, where the response of
+the camera is not known."""
+
+
+def to_8_bit(light: Tensor) -> Tensor:
+    """Display values (uint8) of linear light of any shape, saturated at black and white."""
+    return (light.clamp(0, 1) ** (1 / GAMMA) * 255).round().to(torch.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +85,9 @@ class ResponseCurve:
     def to_values(self, light: Tensor) -> NDArray[np.uint8]:
         """Turn light (3, H, W) into values (H, W, 3) uint8: saturated, and rounded as values."""
         planes = [
-            torch.bucketize(plane, thresholds, out_int32=True, right=True).to(torch.uint8)
+            torch.bucketize(plane.contiguous(), thresholds, out_int32=True, right=True).to(
+                torch.uint8
+            )
             for plane, thresholds in zip(light, self.thresholds, strict=True)
         ]
         return torch.stack(planes, dim=-1).numpy()

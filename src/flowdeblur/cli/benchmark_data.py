@@ -26,9 +26,8 @@ def run(arguments: argparse.Namespace) -> None:
         UserError: a number is out of its range, or the model is unknown.
     """
     from flowdeblur.benchmarks.data import measure_costs, measure_rates, to_markdown, write_frames
-    from flowdeblur.devices import describe_device, find_device
+    from flowdeblur.devices import describe_device, find_device, one_thread_per_operation
     from flowdeblur.files import write_text
-    from flowdeblur.scenes.parallel import one_thread_per_operation
 
     if min(arguments.workers) < 0 or arguments.repetitions < 1 or arguments.seconds <= 0:
         raise UserError("--workers, --repetitions, --seconds: must be above 0 (workers: or 0)")

@@ -10,6 +10,7 @@ from flowdeblur.errors import UserError
 COMMANDS = {
     "verify": "compare a data set on this machine with what its authors published",
     "synthesize": "make blurry and sharp frames from sharp video",
+    "release": "prepare the training data of experiment=release",
     "pack": "write frames without compression, for fast training",
 }
 

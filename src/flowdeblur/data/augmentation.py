@@ -6,7 +6,7 @@ touches only the pixels that it keeps. Kornia's transforms work on batches of pa
 know that a flow is a field of vectors.
 
 The paper's "crop, resize, rotate, scale" are :class:`TurnedCrop` (a factor for resize and scale, an
-angle), its colour permutation is :class:`ColourPermutation`. Shrinking (:class:`ShrunkCrop`),
+angle), its colour permutation is :class:`ColorPermutation`. Shrinking (:class:`ShrunkCrop`),
 mirroring (:class:`Dihedral`) and reversed time (``time_reversal`` of the data module: another
 source of frames, not a transform, as the frame before it is not in a sample) are the field's habit.
 """
@@ -187,7 +187,7 @@ class Dihedral:
         return sample
 
 
-class ColourPermutation:
+class ColorPermutation:
     """Exchange red, green and blue at random."""
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:

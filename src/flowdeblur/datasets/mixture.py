@@ -11,23 +11,23 @@ from itertools import accumulate
 from flowdeblur.errors import UserError
 from flowdeblur.types import Sample, SampleSequence, Source
 
-_LONGEST = 10**8
-"""Samples of an epoch: they are numbered, and shuffled in memory."""
+MAX_EPOCH_SAMPLES = 10**8
+"""Samples of an epoch are numbered and shuffled in memory."""
 
 
 @dataclass(frozen=True)
 class Mixture:
     """Sources mixed by shares.
 
-    An epoch is as long as it takes to see every sample of every source; where a source is smaller
-    than its share of that, its samples come several times, each time augmented anew.
+    An epoch shows every sample of every source. Where a source is smaller than its share of the
+    epoch, its samples are repeated, each time with a new augmentation.
 
     Attributes:
-        sources: by a name of one's choice.
-        shares: of the samples, by the same names; they need not add up to 1, and 0 leaves a source
-            out.
-        credits: authors and licences, by the same names. Nothing is done with them but that they
-            stand in the configuration, and so in the weights of a run.
+        sources: the sources by name.
+        shares: share of the samples of each source; they need not sum to 1, and 0 excludes a source.
+        attribution: authors and licences of each source; stored in the metadata of weights, with the
+            rest of the configuration.
+        credits: name of ``attribution`` in the configurations of older runs.
 
     Raises:
         UserError: the names differ, a share is below 0, or all are 0.
@@ -35,6 +35,7 @@ class Mixture:
 
     sources: dict[str, Source]
     shares: dict[str, float]
+    attribution: dict[str, str] = field(default_factory=dict)
     credits: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -43,11 +44,11 @@ class Mixture:
                 f"mixture: sources {sorted(self.sources)} and shares {sorted(self.shares)} must "
                 "have the same names"
             )
-        for name in self.credits.keys() - self.sources.keys():
-            raise UserError(f"mixture: credits.{name}: there is no source of this name")
+        for name in (self.attribution | self.credits).keys() - self.sources.keys():
+            raise UserError(f"mixture: attribution.{name}: there is no source of this name")
         for name, share in self.shares.items():
             if not share >= 0:
-                raise UserError(f"mixture: shares.{name}={share} must be 0 (left out) or above")
+                raise UserError(f"mixture: shares.{name}={share} must be 0 (excluded) or above")
         if not any(self.shares.values()):
             raise UserError("mixture: shares: one of them must be above 0")
 
@@ -59,7 +60,7 @@ class Mixture:
             if share
         }
         mixed = MixedSequence([(samples, self.shares[name]) for name, samples in opened.items()])
-        if len(mixed) > _LONGEST:
+        if len(mixed) > MAX_EPOCH_SAMPLES:
             rarest = min(opened, key=lambda name: self.shares[name] / len(opened[name]))
             raise UserError(
                 f"mixture: shares.{rarest}={self.shares[rarest]:g}: an epoch that shows all of its "
@@ -69,7 +70,7 @@ class Mixture:
 
 
 class MixedSequence:
-    """Samples of several sequences, one after the other; whoever trains shuffles them.
+    """Samples of several sequences, one after the other; training shuffles them.
 
     Args:
         parts: sequences and their shares.

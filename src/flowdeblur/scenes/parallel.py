@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
-import torch
 from tqdm import tqdm
+
+from flowdeblur.devices import one_thread_per_operation
 
 
 def in_parallel(render: Callable[[int], np.void], count: int) -> Iterator[np.void]:
@@ -25,18 +25,3 @@ def in_parallel(render: Callable[[int], np.void], count: int) -> Iterator[np.voi
             yield from tqdm(results, "Rendering scenes", count, unit="scene", disable=None)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def one_thread_per_operation() -> Iterator[int]:
-    """Let PyTorch use one thread for an operation; give the number that it used before.
-
-    A scene is many small operations. Two threads that share them wait for each other most of the
-    time: thirty times slower was measured where other programs kept the processor busy.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)

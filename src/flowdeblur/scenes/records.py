@@ -7,7 +7,9 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 
-from flowdeblur.scenes.render import add_noise, expose, to_8_bit, true_flow, view
+from flowdeblur.blur.degradation import add_noise
+from flowdeblur.blur.light import to_8_bit
+from flowdeblur.scenes.render import expose, true_flow, view
 from flowdeblur.scenes.scene import Scene
 from flowdeblur.types import Sample
 

@@ -13,18 +13,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flowdeblur.blur.exposure import average, midpoints
 from flowdeblur.scenes.scene import Layer, Scene
-from flowdeblur.scenes.textures import GAMMA
-
-FEWEST_INSTANTS = 7
-MOST_INSTANTS = 129
-"""Bounds the work for a frame; beyond 129 pixels of motion in an exposure, steps begin to show."""
 
 PIXELS_AT_ONCE = 2**18
 """Pixels rendered in one call, 10 instants of 160 x 160: bounds the memory."""
-
-READ_NOISE = 0.1
-"""Noise at black as a share of the shot noise at white."""
 
 
 def expose(scene: Scene, frame: int) -> Tensor:
@@ -36,15 +29,9 @@ def expose(scene: Scene, frame: int) -> Tensor:
         (3, H, W) float32, linear light without noise.
     """
     start, end = frame - scene.duty_cycle / 2, frame + scene.duty_cycle / 2
-    # An odd number, so that the middle of the exposure is one of the instants.
-    wanted = int(np.ceil(_travel_px(scene, start, end))) | 1
-    count = min(max(wanted, FEWEST_INSTANTS), MOST_INSTANTS)
-    times = frame + scene.duty_cycle * ((np.arange(count, dtype=np.float64) + 0.5) / count - 0.5)
+    times = frame + midpoints(scene.duty_cycle, _travel_px(scene, start, end))
     at_once = max(PIXELS_AT_ONCE // (scene.size[0] * scene.size[1]), 1)
-    light = torch.zeros(3, *scene.size)
-    for first in range(0, count, at_once):
-        light += view(scene, times[first : first + at_once]).sum(0)
-    return light / count
+    return average(lambda some: view(scene, some), times, at_once=at_once)
 
 
 def view(scene: Scene, times: NDArray[np.float64]) -> Tensor:
@@ -54,25 +41,6 @@ def view(scene: Scene, times: NDArray[np.float64]) -> Tensor:
         painted = _seen(scene, layer, layer.premultiplied, times)
         light = painted[:, :3] + (1 - painted[:, 3:]) * light
     return light
-
-
-def add_noise(light: Tensor, noise: float, random: np.random.Generator) -> Tensor:
-    """Add the noise of a sensor, of variance noise^2 (light + 0.1^2).
-
-    Shot noise grows with the light, read noise does not.
-
-    Args:
-        light: (3, H, W) linear light.
-        noise: standard deviation of the shot noise at white; 0 for none.
-        random: source of the noise.
-    """
-    white = torch.from_numpy(random.standard_normal(tuple(light.shape), dtype=np.float32))
-    return light + noise * (light + READ_NOISE**2).sqrt() * white
-
-
-def to_8_bit(light: Tensor) -> Tensor:
-    """Saturate linear light at black and white, apply gamma 2.2 and round to uint8."""
-    return (light.clamp(0, 1) ** (1 / GAMMA) * 255).round().to(torch.uint8)
 
 
 def true_flow(scene: Scene, neighbour: int) -> tuple[Tensor, Tensor]:

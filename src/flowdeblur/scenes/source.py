@@ -12,10 +12,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from flowdeblur.devices import one_thread_per_operation
 from flowdeblur.errors import UserError
 from flowdeblur.files import sha256
 from flowdeblur.scenes.cache import cached
-from flowdeblur.scenes.parallel import one_thread_per_operation
 from flowdeblur.scenes.records import (
     RENDERER_VERSION,
     Records,

@@ -17,14 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flowdeblur.blur.light import GAMMA
 from flowdeblur.scenes.leaves import dead_leaves
 from flowdeblur.video.images import read_image
 
 TEXELS = 2
 """Texture samples for a frame pixel, in each direction."""
-
-GAMMA = 2.2
-"""Display value = linear light ^ (1 / 2.2), both ways, as in the field's synthesised data sets."""
 
 PHOTOGRAPHS = {
     "train": ("astronaut", "rocket", "brick", "grass"),

@@ -1,31 +1,28 @@
-"""One sharp clip becomes a clip of blurry and sharp frames, in a folder that appears complete."""
+"""Synthesizes one clip: blurry and sharp frames in a folder that gets its name when complete."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import shutil
 import statistics
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
-from tqdm import tqdm
 
+from flowdeblur.blur.degradation import add_noise, compress
 from flowdeblur.blur.dis_flow import DenseInverseSearch
-from flowdeblur.blur.exposure import average, centres, instants, whole_frames
+from flowdeblur.blur.exposure import exposure_centers
 from flowdeblur.blur.light import ResponseCurve
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
-from flowdeblur.scenes.render import add_noise
+from flowdeblur.synthesis.capture import expose
 from flowdeblur.synthesis.footage import Footage
 from flowdeblur.synthesis.inputs import SharpClip
-from flowdeblur.synthesis.recipe import Recipe, Shot
+from flowdeblur.synthesis.recipe import CaptureSettings, Recipe
 from flowdeblur.video.images import write_image
 
 BLURRY, SHARP = "input", "GT"
@@ -33,17 +30,35 @@ BLURRY, SHARP = "input", "GT"
 
 METADATA = "synthesis.json"
 
-FASTEST = 99.5
-"""Percentile of the speeds that counts as the fastest: beyond are errors of the estimated flow."""
+
+class Progress(Protocol):
+    """Shows how far a synthesis is; several clips may report at the same time."""
+
+    def expect(self, frames: int) -> None:
+        """More frames are to be made."""
+
+    def made(self, frames: int) -> None:
+        """Frames are complete."""
 
 
 def synthesize_clip(
-    clip: SharpClip, recipe: Recipe, curve: ResponseCurve, folder: Path
+    clip: SharpClip,
+    recipe: Recipe,
+    curve: ResponseCurve,
+    folder: Path,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Write ``folder``: blurry frames, sharp frames and what is known of them.
+    """Write ``folder``: blurry frames, sharp frames and what is known about them.
 
-    The folder gets its name when it is complete. Until then its frames stand in a hidden one
-    beside, in which a later call goes on.
+    Until the clip is complete, its frames are in a hidden folder next to ``folder``, where a later
+    call resumes.
+
+    Args:
+        clip: the sharp frames.
+        recipe: how to blur them.
+        curve: response of the camera.
+        folder: does not exist yet.
+        progress: is told the number of frames at the start, and each frame when it is written.
 
     Returns:
         The metadata, as written.
@@ -51,7 +66,7 @@ def synthesize_clip(
     Raises:
         UserError: the video is too short for one exposure, or damaged, or OpenCV is missing.
     """
-    shot = recipe.draw(clip.name)
+    settings = recipe.draw(clip.name)
     partial = folder.with_name(f".{folder.name}.partial")
     records = partial / "records"
     source, digest = records / "source.sha256", clip.sha256()
@@ -60,17 +75,17 @@ def synthesize_clip(
     if not (partial / METADATA).exists():
         # First, so that nothing is made of a damaged clip.
         count = sum(1 for _ in clip.frames())
-        wanted = centres(count, shot.interval, shot.length)
+        wanted = exposure_centers(count, settings.interval, settings.length)
         if not wanted:
             raise UserError(
-                f"{clip.path}: has {count} frames, but an exposure of {shot.length:g} frames needs "
-                f"{2 * math.ceil(shot.length / 2) + 1}; lower interval, or leave it out"
+                f"{clip.path}: has {count} frames, but an exposure of {settings.length:g} frames "
+                f"needs {2 * math.ceil(settings.length / 2) + 1}; lower interval, or leave it out"
             )
         for each in (partial / BLURRY, partial / SHARP, records):
             each.mkdir(parents=True, exist_ok=True)
         write_text(source, digest)
-        _expose_all(clip, wanted, shot, recipe, curve, partial)
-        metadata = _describe(clip, digest, count, shot, recipe, records)
+        _expose_all(clip, wanted, settings, recipe, curve, partial, progress)
+        metadata = _describe(clip, digest, count, settings, recipe, records)
         write_text(partial / METADATA, json.dumps(metadata, indent=1) + "\n")
     shutil.rmtree(records, ignore_errors=True)
     for left in partial.glob("*/.*.partial-*"):  # of a process killed while writing
@@ -83,60 +98,34 @@ def synthesize_clip(
 def _expose_all(
     clip: SharpClip,
     wanted: range,
-    shot: Shot,
+    settings: CaptureSettings,
     recipe: Recipe,
     curve: ResponseCurve,
     partial: Path,
+    progress: Progress,
 ) -> None:
     search = None if recipe.whole_frames else DenseInverseSearch()
-    footage = Footage(clip.frames(), curve, recipe.scale, search)
-    for number, centre in enumerate(tqdm(wanted, clip.name, unit="frame", disable=None)):
+    footage = Footage(clip.frames(), curve, recipe.scale, search, settings.highlight_gain)
+    reach = math.ceil(settings.length / 2)
+    progress.expect(len(wanted))
+    for number, center in enumerate(wanted):
         name = f"{number:05d}"
         record = partial / "records" / f"{name}.json"
+        progress.made(1)
         if record.exists():
             continue
-        reach = math.ceil(shot.length / 2)
-        footage.wind(centre - reach, centre + reach)
-        light, known = expose(footage, centre, shot)
-        if shot.noise:
-            light = add_noise(light, shot.noise, np.random.default_rng([shot.seed, number + 1]))
-        blurry, sharp = curve.to_values(light), footage.still(centre).image
-        if shot.jpeg is not None:
-            blurry = compress(blurry, shot.jpeg)
-        write_image(partial / BLURRY / f"{name}.png", blurry)
-        write_image(partial / SHARP / f"{name}.png", sharp)
-        known = {"name": name, "source_frame": centre, **known, "psnr": _psnr(blurry, sharp)}
+        footage.advance_to(center - reach, center + reach)
+        light, known = expose(footage, center, settings.length)
+        if settings.noise:
+            random = np.random.default_rng([settings.seed, number + 1])
+            light = add_noise(light.clamp(min=0), settings.noise, random)
+        blurry, sharp = curve.to_values(light), footage.still(center).image
+        if settings.jpeg is not None:
+            blurry = compress(blurry, settings.jpeg)
+        write_image(partial / BLURRY / f"{name}.png", blurry, fast=True)
+        write_image(partial / SHARP / f"{name}.png", sharp, fast=True)
+        known = {"name": name, "source_frame": center, **known, "psnr": _psnr(blurry, sharp)}
         write_text(record, json.dumps(known))
-
-
-def expose(footage: Footage, centre: int, shot: Shot) -> tuple[Tensor, dict[str, Any]]:
-    """Average the light of an exposure.
-
-    Returns:
-        (3, H, W) linear light without noise, and ``instants``, how many were averaged, and
-        ``blur_px``, how far pixels moved meanwhile: ``mean`` and ``fastest``; None where only whole
-        frames are averaged, because no flow is known.
-    """
-    if not footage.interpolates:
-        times = whole_frames(centre, shot.length)
-        return average(footage.at, times), {"instants": len(times), "blur_px": None}
-    start, end = centre - shot.length / 2, centre + shot.length / 2
-    mean = fastest = 0.0
-    for number in range(math.floor(start), math.ceil(end)):
-        share = min(end, number + 1) - max(start, number)
-        speeds = footage.motion(number).speeds
-        mean += share * float(speeds.mean(dtype=np.float64))
-        fastest += share * float(np.percentile(speeds, FASTEST))
-    times = instants(centre, shot.length, fastest)
-    blur = {"mean": round(mean, 3), "fastest": round(fastest, 3)}
-    return average(footage.at, times), {"instants": len(times), "blur_px": blur}
-
-
-def compress(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """What is left of a picture (H, W, 3) that was stored as JPEG, with colour at half size."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.array(Image.open(file))
 
 
 def _psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float | None:
@@ -145,12 +134,17 @@ def _psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float | None:
 
 
 def _describe(
-    clip: SharpClip, digest: str, count: int, shot: Shot, recipe: Recipe, records: Path
+    clip: SharpClip,
+    digest: str,
+    count: int,
+    settings: CaptureSettings,
+    recipe: Recipe,
+    records: Path,
 ) -> dict[str, Any]:
     frames = [json.loads(each.read_text()) for each in sorted(records.glob("*.json"))]
     scores = [each["psnr"] for each in frames if each["psnr"] is not None]
     blurs = [each["blur_px"] for each in frames if each["blur_px"] is not None]
-    exposed = frames[0]["instants"] if recipe.whole_frames else shot.length
+    exposed = frames[0]["instants"] if recipe.whole_frames else settings.length
     mean = statistics.fmean(each["mean"] for each in blurs) if blurs else None
     return {
         "source": {
@@ -161,7 +155,7 @@ def _describe(
         },
         "recipe": recipe.as_json(),
         "flow": None if recipe.whole_frames else DenseInverseSearch.version(),
-        "shot": asdict(shot),
+        "settings": asdict(settings),
         "exposure_frames": round(exposed, 4),
         "statistics": {
             "frames": len(frames),
@@ -170,9 +164,10 @@ def _describe(
             if mean is None
             else {
                 "mean": round(mean, 3),
+                "median": round(statistics.fmean(each["median"] for each in blurs), 3),
                 "fastest": max(each["fastest"] for each in blurs),
             },
-            "motion_px": None if mean is None else round(mean / shot.duty_cycle, 3),
+            "motion_px": None if mean is None else round(mean / settings.duty_cycle, 3),
         },
         "frames": frames,
     }

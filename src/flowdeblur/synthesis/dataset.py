@@ -1,14 +1,17 @@
-"""A folder of sharp clips becomes a data set of blurry and sharp frames."""
+"""Synthesizes a data set of blurry and sharp frames from a folder of sharp clips."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import filelock
+from tqdm import tqdm
 
+from flowdeblur.devices import one_thread_per_operation
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 from flowdeblur.synthesis.clip import METADATA, synthesize_clip
@@ -20,18 +23,25 @@ LOCK = ".lock"
 
 
 def synthesize(
-    clips: Sequence[SharpClip], out: Path, recipe: Recipe, *, wait: bool = False
+    clips: Sequence[SharpClip],
+    out: Path,
+    recipe: Recipe,
+    *,
+    wait: bool = False,
+    jobs: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Synthesise every clip into a folder of its name below ``out``.
+    """Synthesize every clip into a folder of its name below ``out``.
 
-    Clips that are complete are left as they are, so that a call that was cut short goes on where it
-    was. A clip that cannot be used does not keep the others from being made.
+    Complete clips are kept, so that an interrupted call can be resumed. A clip that cannot be used
+    does not stop the others.
 
     Args:
-        clips: what to make.
-        out: made if missing; holds nothing but clips of the same recipe.
-        recipe: how.
+        clips: the sharp clips.
+        out: made if missing; holds only clips of the same recipe.
+        recipe: how to blur them.
         wait: wait for another process that is writing to ``out``; otherwise it is an error.
+        jobs: clips that are made at the same time, each by one thread; None for one per thread that
+            PyTorch would use.
 
     Returns:
         The metadata of every clip.
@@ -40,34 +50,74 @@ def synthesize(
         UserError: a clip cannot be used, or ``out`` holds something else.
     """
     curve = recipe.curve()
+
+    def make(clip: SharpClip) -> dict[str, Any] | UserError:
+        folder = out / clip.name
+        try:
+            if folder.is_dir():
+                return _earlier(folder, clip)
+            return synthesize_clip(clip, recipe, curve, folder, progress)
+        except UserError as error:
+            return error
+
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(out / LOCK, timeout=-1 if wait else 0):
+        with (
+            filelock.FileLock(out / LOCK, timeout=-1 if wait else 0),
+            one_thread_per_operation() as threads,
+            ProgressBar() as progress,
+            ThreadPoolExecutor(jobs or threads, thread_name_prefix="synthesize") as pool,
+        ):
             _claim(out, recipe)
-            described, refused = [], []
-            for clip in clips:
-                folder = out / clip.name
-                try:
-                    if folder.is_dir():
-                        described.append(_earlier(folder, clip))
-                    else:
-                        described.append(synthesize_clip(clip, recipe, curve, folder))
-                except UserError as error:
-                    refused.append(error)
+            try:
+                made = list(pool.map(make, clips))
+            finally:  # also after Ctrl-C: the clips in progress end with their current frame
+                progress.stop()
+                pool.shutdown(cancel_futures=True)
     except filelock.Timeout:
         raise UserError(f"{out}: another process is writing there; wait for it") from None
     except OSError as error:
         raise UserError(
-            f"{out}: cannot be written to ({error.strerror or error}); free or choose another place"
+            f"{out}: cannot be written to ({error.strerror or error}); free disk space or choose "
+            "another folder"
         ) from error
+    refused = [each for each in made if isinstance(each, UserError)]
     if refused:
         others = f" (and {len(refused) - 1} more clips)" if len(refused) > 1 else ""
         raise UserError(f"{refused[0]}{others}")
-    return described
+    return [each for each in made if not isinstance(each, UserError)]
+
+
+class ProgressBar:
+    """One bar for the frames of all clips."""
+
+    _stopped = False
+
+    def __enter__(self) -> Self:
+        self._bar = tqdm(desc="synthesizing", total=0, unit="frame", disable=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def expect(self, frames: int) -> None:
+        """Lengthen the bar."""
+        self._bar.total += frames
+        self._bar.refresh()
+
+    def made(self, frames: int) -> None:
+        """Advance the bar; ends the clip if the synthesis was stopped."""
+        if self._stopped:
+            raise KeyboardInterrupt
+        self._bar.update(frames)
+
+    def stop(self) -> None:
+        """End all clips with their next frame."""
+        self._stopped = True
 
 
 def _claim(out: Path, recipe: Recipe) -> None:
-    """See that ``out`` is empty, or holds clips of this recipe."""
+    """Check that ``out`` is empty or holds clips of this recipe."""
     path, wanted = out / RECIPE, recipe.as_json()
     if path.exists():
         try:
@@ -87,7 +137,7 @@ def _claim(out: Path, recipe: Recipe) -> None:
 
 
 def _earlier(folder: Path, clip: SharpClip) -> dict[str, Any]:
-    """The metadata of a complete clip, if it was made from this one."""
+    """Metadata of a complete clip, if it was made from this one."""
     try:
         metadata: dict[str, Any] = json.loads((folder / METADATA).read_text())
         size = metadata["source"]["bytes"]

@@ -1,4 +1,4 @@
-"""How blur is to be synthesised, and what is drawn for a clip."""
+"""How to synthesize blur, and what is drawn for a clip."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from flowdeblur.blur.light import ResponseCurve
 from flowdeblur.errors import UserError
 
-VERSION = 1
-"""To be raised with every change that alters a pixel or the files."""
+VERSION = 2
+"""Increased with every change that alters a pixel or the files."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,19 @@ class Recipe:
     """Settings of the camera that would have taken the blurry video.
 
     Attributes:
-        duty_cycle: (least, most) exposure / frame interval of the blurry video, in (0, 1]; the
-            paper's r. Drawn for every clip, as what follows.
-        interval: (least, most) frames of the sharp video from one blurry frame to the next. An
+        duty_cycle: (lowest, highest) exposure / frame interval of the blurry video, in (0, 1]; the
+            paper's r. Drawn for every clip, like the other ranges.
+        interval: (lowest, highest) frames of the sharp video from one blurry frame to the next. An
             exposure lasts duty cycle x interval of its frames.
-        whole_frames: average the video's own frames alone, with nothing between them.
+        whole_frames: average only the video's own frames, with nothing between them.
         scale: factor by which frames are shrunk first, in linear light.
         response: file with the camera's response curve; None for a gamma of 2.2.
-        noise: (least, most) standard deviation of the blurry frames' noise at white, as a share of
-            white in linear light.
+        highlights: (lowest, highest) gain at white before averaging; (1, 1) for none. See
+            :func:`~flowdeblur.blur.degradation.expand_highlights`.
+        noise: (lowest, highest) standard deviation of the blurry frames' noise at white, as a share
+            of white in linear light.
         jpeg: (lowest, highest) quality at which blurry frames are compressed; None for none.
-        seed: of all that is drawn.
+        seed: seed of everything that is drawn.
 
     Raises:
         UserError: a value is out of its range.
@@ -43,6 +45,7 @@ class Recipe:
     whole_frames: bool = False
     scale: float = 1.0
     response: str | None = None
+    highlights: tuple[float, float] = (1.0, 1.0)
     noise: tuple[float, float] = (0.0, 0.0)
     jpeg: tuple[int, int] | None = None
     seed: int = 0
@@ -50,6 +53,7 @@ class Recipe:
     def __post_init__(self) -> None:
         _require_range("duty_cycle", self.duty_cycle, 0.01, 1)
         _require_range("interval", self.interval, 1, math.inf)
+        _require_range("highlights", self.highlights, 1, math.inf)
         _require_range("noise", self.noise, 0, 1)
         if self.jpeg is not None:
             _require_range("jpeg", self.jpeg, 1, 100)
@@ -73,20 +77,21 @@ class Recipe:
             return ResponseCurve.gamma()
         return ResponseCurve.read(Path(self.response).expanduser())
 
-    def draw(self, clip: str) -> Shot:
-        """Draw the settings of a clip; they depend on its name and the seed alone."""
+    def draw(self, clip: str) -> CaptureSettings:
+        """Draw the settings of a clip; they depend only on its name and the seed."""
         rng = np.random.default_rng([self.seed, *hashlib.sha256(clip.encode()).digest()])
         low, high = self.jpeg or (0, 0)
-        return Shot(
+        return CaptureSettings(
             duty_cycle=round(float(rng.uniform(*self.duty_cycle)), 4),
             interval=int(rng.integers(*self.interval, endpoint=True)),
             noise=round(float(rng.uniform(*self.noise)), 6),
             jpeg=int(rng.integers(low, high, endpoint=True)) or None,
             seed=int(rng.integers(2**32)),
+            highlight_gain=round(float(rng.uniform(*self.highlights)), 4),
         )
 
     def as_json(self) -> dict[str, Any]:
-        """All that the bytes of the result depend on, besides the videos."""
+        """Everything that the bytes of the result depend on, besides the videos."""
         settings = asdict(self) | {"version": VERSION}
         if self.response is not None:  # the curve itself, not the place of its file
             levels = self.curve().levels.numpy().tobytes()
@@ -95,26 +100,28 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Shot:
-    """What was drawn for a clip; see :class:`Recipe`.
+class CaptureSettings:
+    """Settings drawn for a clip; see :class:`Recipe`.
 
     Attributes:
         duty_cycle: exposure / frame interval.
         interval: frames of the sharp video from one blurry frame to the next.
         noise: standard deviation at white.
         jpeg: quality, or None.
-        seed: of the noise.
+        seed: seed of the noise.
+        highlight_gain: gain at white before averaging.
     """
 
     duty_cycle: float
     interval: int
-    noise: float
-    jpeg: int | None
-    seed: int
+    noise: float = 0.0
+    jpeg: int | None = None
+    seed: int = 0
+    highlight_gain: float = 1.0
 
     @property
     def length(self) -> float:
-        """Frames of the sharp video that an exposure lasts."""
+        """Duration of an exposure, in frames of the sharp video."""
         return self.duty_cycle * self.interval
 
 

@@ -66,11 +66,13 @@ class Videos:
         names = [clip.name for clip in found]
         for name in [*(self.clips or ()), *self.without]:
             if name not in names:
-                raise UserError(f"{self.root}: holds no video {name}; there are {', '.join(names)}")
+                raise UserError(
+                    f"{self.root}: video {name} not found; available: {', '.join(names)}"
+                )
         wanted = names if self.clips is None else self.clips
         clips = [each for each in found if each.name in wanted and each.name not in self.without]
         if not clips:
-            raise UserError(f"{self.root}: no video is left; set `clips` and `without` otherwise")
+            raise UserError(f"{self.root}: no videos selected; check `clips` and `without`")
         return clips
 
     def _fingerprint(self, found: list[SharpClip]) -> str:

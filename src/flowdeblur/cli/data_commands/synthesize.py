@@ -116,10 +116,10 @@ def _range(name: str, values: list[Any]) -> tuple[Any, Any]:
 
 
 def _line(metadata: dict[str, Any]) -> str:
-    shot, statistics = metadata["shot"], metadata["statistics"]
+    settings, statistics = metadata["settings"], metadata["statistics"]
     parts = [
         f"{metadata['source']['name']}: {statistics['frames']} frames",
-        f"duty cycle {shot['duty_cycle']:.2f}",
+        f"duty cycle {settings['duty_cycle']:.2f}",
     ]
     if statistics["blur_px"] is not None:
         blur = statistics["blur_px"]
