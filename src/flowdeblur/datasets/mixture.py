@@ -24,9 +24,9 @@ class Mixture:
 
     Attributes:
         sources: the sources by name.
-        shares: share of the samples of each source; they need not sum to 1, and 0 excludes a source.
-        attribution: authors and licences of each source; stored in the metadata of weights, with the
-            rest of the configuration.
+        shares: share of the samples of each source; they need not sum to 1, 0 excludes a source.
+        attribution: authors and licences of each source; stored with the rest of the configuration
+            in the metadata of weights.
         credits: name of ``attribution`` in the configurations of older runs.
 
     Raises:

@@ -72,8 +72,8 @@ class Pair:
     def _padded(self) -> tuple[NDArray[np.float32], ...]:
         """Frames (H + 2, W + 2, 4), light and 1 inside, with a border one pixel wide.
 
-        The border repeats the outermost light and has 0 in the fourth channel, which replaces a test
-        of the places; OpenCV 5 samples four channels six times as fast as three.
+        The border repeats the outermost light and has 0 in the fourth channel: it shows what is
+        sampled outside. OpenCV 5 samples four channels six times as fast as three.
         """
         height, width = self._frames[0].shape[1:]
         padded = []

@@ -94,7 +94,7 @@ def prepare_release(
 def wanted_lengths(count: int) -> list[float]:
     """Blur lengths of ``count`` segments: some 0, the others even on a logarithmic scale."""
     still = round(STILL * count)
-    return [0.0] * still + np.geomspace(*LENGTHS_PX, count - still).tolist()
+    return [0.0] * still + [float(each) for each in np.geomspace(*LENGTHS_PX, count - still)]
 
 
 def _prepare_group(

@@ -59,7 +59,12 @@ class Survey:
                 speed = np.hypot(*search(previous, small).numpy()) / scale
                 speeds.append(cv2.resize(speed, grid, interpolation=cv2.INTER_AREA))
             previous = small
-        return cls(size, np.float16(speeds), np.uint8(brightness), np.array(sharp))
+        return cls(
+            size,
+            np.array(speeds, dtype=np.float16),
+            np.array(brightness, dtype=np.uint8),
+            np.array(sharp),
+        )
 
     def sharpness_at(self, frame: int, scale: float) -> float:
         """Sharpness of a frame that is shrunk by ``scale``, interpolated."""
@@ -79,7 +84,9 @@ def sharpness(gray: NDArray[np.uint8]) -> float:
     """
     height, width = (extent // 2 * 2 for extent in gray.shape)
     fine = gray[:height, :width].astype(np.float32)
-    coarse = (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]) / 4
+    coarse: NDArray[np.float32] = (
+        fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]
+    ) / np.float32(4)
     return min(_energy(fine, axis) / max(_energy(coarse, axis), 1e-3) for axis in (0, 1))
 
 
