@@ -18,6 +18,19 @@ MODELS = [
     "without_flow",
     "rnns_in_decoder",
 ]
+PEERS = [
+    "dbcpenet",
+    "dbn",
+    "deblurgan",
+    "estrnn",
+    "nafnet",
+    "nafnet_22",
+    "nafnet_two_frames",
+    "nah",
+    "ovd",
+    "srn",
+    "svrnn",
+]
 ROWS = [
     "ours",
     "without_rnns",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from omegaconf import OmegaConf
-from tests.composition import MODELS, ROWS, compose_config
+from tests.composition import MODELS, PEERS, ROWS, compose_config
 
 from flowdeblur.engine.assembly import make_data, make_network, make_task, make_trainer
 from flowdeblur.engine.configuration import check, config_dir, instantiate, nearest, plain
@@ -30,7 +30,7 @@ def options(group):
 
 
 def test_the_groups_are_the_documented_ones():
-    assert options("model") == sorted(MODELS)
+    assert options("model") == sorted(MODELS + PEERS)
     assert options("ablation") == sorted(ROWS)
     assert {"paper", "release", "released_code"} <= set(options("experiment"))
     assert options("task") == ["deblurring", "flow"]

@@ -6,7 +6,6 @@ seed.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterator
 
@@ -15,13 +14,31 @@ from torch import Tensor, nn
 
 from flowdeblur.types import Network
 
-log = logging.getLogger(__name__)
-
 Layer = nn.Conv2d | nn.ConvTranspose2d
 Initialization = Callable[[Network, torch.Generator], None]
 
 NEGATIVE_SLOPE = 0.1
 _READ_PICTURES = ("conv1", "d_conv1")
+
+
+def own(network: Network, generator: torch.Generator) -> None:
+    """The network's own scheme, a method ``initialize(generator)``; PyTorch's defaults without."""
+    initialize = getattr(network, "initialize", None)
+    if initialize is None:
+        pytorch_defaults(network, generator)
+    else:
+        initialize(generator)
+
+
+def pytorch_defaults(network: Network, generator: torch.Generator) -> None:
+    """PyTorch's default weights of every layer, drawn anew."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in network.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()
 
 
 def xavier(network: Network, generator: torch.Generator) -> None:
@@ -80,9 +97,9 @@ class NearIdentity:
         self.contrast_gain = contrast_gain
 
     def __call__(self, network: Network, generator: torch.Generator) -> None:
-        """Initialize ``network`` in place; other architectures keep their constructor's weights."""
+        """Initialize ``network`` in place; other architectures get their :func:`own` weights."""
         if not hasattr(network, "pass_blurry_frame"):
-            log.info("%s keeps the initial weights of its constructor", type(network).__name__)
+            own(network, generator)
             return
         for name, layer in layers(network):
             leaf = name.rpartition(".")[2]
