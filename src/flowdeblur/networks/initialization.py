@@ -35,7 +35,7 @@ def pytorch_defaults(network: Network, generator: torch.Generator) -> None:
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for module in network.modules():
+        for _, module in network.named_modules():
             reset = getattr(module, "reset_parameters", None)
             if reset is not None:
                 reset()

@@ -53,7 +53,7 @@ class ESTRNN(Peer):
         state: Tensor | None = None
         features = []
         for frame in frames.unbind(1):
-            feature, _ = self.cell(frame - MEAN, state)
+            feature, state = self.cell(frame - MEAN, state)
             features.append(feature)
         return Restoration(self._merge(features[-2 * REACH - 1 :]))
 
