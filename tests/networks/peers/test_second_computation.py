@@ -167,9 +167,9 @@ def test_dbn():
     network, frames = DBN(width=4), frames_for(5, 16, 24)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            for value in (module.running_mean, module.weight, module.bias):
-                torch.nn.init.normal_(value.detach(), 0.2, 0.5)
-            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+            torch.nn.init.normal_(module.running_mean, 0, 0.1)
+            torch.nn.init.normal_(module.bias, 0, 0.5)
+            torch.nn.init.uniform_(module.running_var, 0.2, 0.5)
     net, stacked = Layers(network), frames.double().flatten(1, 2)
 
     def layer(name, x, stride=1):
