@@ -11,6 +11,7 @@ COMMANDS = {
     "verify": "compare a data set on this machine with what its authors published",
     "synthesize": "make blurry and sharp frames from sharp video",
     "release": "prepare the training data of experiment=release",
+    "strata": "make validation pairs by blur length",
     "pack": "write frames without compression, for fast training",
 }
 
