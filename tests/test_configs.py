@@ -20,7 +20,7 @@ FILES = sorted(
 IN_FOLDERS = ("bsd", "dvd", "frames", "gopro", "hide", "realblur", "reds", "reds4")
 NEEDS = {f"data/{name}": ["data.root=."] for name in IN_FOLDERS}
 NEEDS |= {f"data/{name}": ["data.root=.", "data.val.clips=[a]"] for name in ("packed", "video")}
-RELEASE = ("data/release", "experiment/release", "experiment/release_finish")
+RELEASE = ("data/release", "data/strata", "experiment/release", "experiment/release_finish")
 NEEDS |= {file: ["data.root=."] for file in RELEASE}
 NEEDS["experiment/release_finish"] += ["init.network=null"]
 

@@ -135,6 +135,7 @@ def summary(described: Sequence[dict[str, Any]]) -> str:
         lengths = [each["blur_px"]["median"] for each in own]
         sizes = ", ".join(sorted({each["size"] for each in own}))
         lines.append(
-            f"{stratum}: {len(own)} frames of {sizes}, mean blur {np.mean(lengths):.1f} px; {counts}"
+            f"{stratum}: {len(own)} frames of {sizes}, "
+            f"mean blur {np.mean(lengths):.1f} px; {counts}"
         )
     return "\n".join(lines)
