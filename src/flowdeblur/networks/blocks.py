@@ -1,4 +1,4 @@
-"""The three kinds of layer that Table I is made of."""
+"""The three kinds of layer that Table I is made of, and downsampling."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:
 def relu(x: Tensor) -> Tensor:
     """The leaky ReLU that the paper's network uses wherever it has an activation."""
     return F.leaky_relu(x, 0.1)
+
+
+def downsample(image: Tensor, scale: int) -> Tensor:
+    """Downsample (B, C, H, W) by an integer factor, like MATLAB's imresize.
+
+    The filter is bicubic and antialiased, on the half-pixel grid.
+    """
+    size = (image.shape[-2] // scale, image.shape[-1] // scale)
+    cropped = image[..., : size[0] * scale, : size[1] * scale]
+    return F.interpolate(cropped, size, mode="bicubic", align_corners=False, antialias=True)

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.metrics import end_points
+from flowdeblur.networks.blocks import downsample
 from flowdeblur.ops import backward_warp, inside
+from flowdeblur.training.pyramid import Pyramid
 from flowdeblur.types import Batch, Restoration
 
 Penalty = Callable[[Tensor], Tensor]
@@ -42,6 +44,21 @@ class Charbonnier:
     def __call__(self, difference: Tensor) -> Tensor:
         """Penalty of each value."""
         return (difference.square() + self.epsilon**2).sqrt()
+
+
+class ColorCharbonnier:
+    """sqrt(d^2 + epsilon^2) of each pixel, d^2 being its mean over the colors (ESTRNN).
+
+    Args:
+        epsilon: transition from quadratic to linear, in units of the image range.
+    """
+
+    def __init__(self, epsilon: float = 1e-3) -> None:
+        self.epsilon = epsilon
+
+    def __call__(self, difference: Tensor) -> Tensor:
+        """Penalize each pixel: (B, C, H, W) -> (B, 1, H, W)."""
+        return (difference.square().mean(1, keepdim=True) + self.epsilon**2).sqrt()
 
 
 class LogMeanSquare:
@@ -158,6 +175,7 @@ class Objective(nn.Module):
             trained.
         warping: first term of Eq. 14; omitted for a network without flow.
         end_point: supervision by true flow; omitted if the data have none.
+        pyramid: supervision of outputs at lower scales; omitted for a network without them.
         sums: sum over pixels as in Eq. 14; otherwise every term is divided by 3 H W.
     """
 
@@ -167,6 +185,7 @@ class Objective(nn.Module):
         restoration: Penalty | None = None,
         warping: Warping | None = None,
         end_point: EndPointError | None = None,
+        pyramid: Pyramid | None = None,
         sums: bool = False,
     ) -> None:
         super().__init__()
@@ -176,6 +195,7 @@ class Objective(nn.Module):
             end_point,
             sums,
         )
+        self.pyramid = pyramid
 
     def has_flow_term(self, batch: Batch, flow_offsets: Sequence[int]) -> bool:
         """Whether a term about flow applies."""
@@ -210,6 +230,8 @@ class Objective(nn.Module):
             terms["end_point"] = self.end_point(
                 prediction.flows, batch["flow"], batch.get("visible")
             ).mean()
+        if self.pyramid is not None and prediction.coarse:
+            terms["pyramid"] = self.pyramid(prediction.coarse, sharp).mean()
         if not terms:
             raise UserError(
                 "objective: no term applies: this network or these data have no flow; "
@@ -219,16 +241,6 @@ class Objective(nn.Module):
             terms = {name: value * values for name, value in terms.items()}
         terms["total"] = torch.stack(list(terms.values())).sum()
         return terms
-
-
-def downsample(image: Tensor, scale: int) -> Tensor:
-    """Downsample (B, C, H, W) by an integer factor, like MATLAB's imresize.
-
-    The filter is bicubic and antialiased, on the half-pixel grid.
-    """
-    size = (image.shape[-2] // scale, image.shape[-1] // scale)
-    cropped = image[..., : size[0] * scale, : size[1] * scale]
-    return F.interpolate(cropped, size, mode="bicubic", align_corners=False, antialias=True)
 
 
 def _scales(flows: Sequence[Tensor], full: Tensor) -> list[tuple[int, Tensor]]:

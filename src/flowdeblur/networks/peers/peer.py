@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flowdeblur.networks.blocks import downsample
 from flowdeblur.networks.initialization import pytorch_defaults
 from flowdeblur.types import Restoration
 
@@ -103,16 +104,8 @@ def pyramid(image: Tensor, levels: int) -> list[Tensor]:
     Returns:
         The images, coarse to fine; the last is ``image``.
     """
-    height, width = image.shape[-2:]
     smaller = [
-        F.interpolate(
-            image.float(),
-            (height >> level, width >> level),
-            mode="bicubic",
-            align_corners=False,
-            antialias=True,
-        ).to(image.dtype)
-        for level in range(levels - 1, 0, -1)
+        downsample(image.float(), 1 << level).to(image.dtype) for level in range(levels - 1, 0, -1)
     ]
     return [*smaller, image]
 
