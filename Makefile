@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow test-gpu test-cluster check table4 wheel lock clean
+.PHONY: help install train test test-slow test-gpu test-cluster check table3 table4 wheel lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,6 +35,10 @@ check: install ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+TABLE3 := proposed small svrnn nafnet nafnet_two_frames nafnet_22 dbn srn estrnn ovd deblurgan
+table3: install ## time Table III's networks on this machine: half an hour on two cores; slow ones by SLOW="nah dbcpenet"
+	$(BIN)/flowdeblur benchmark network --models $(TABLE3) $(SLOW) --size 720 1280 --dtypes float32 bfloat16 --repetitions 3 --out runs/table3
 
 TABLE4 := sweeps/table4.yaml --runs runs/table4 seed=0 trainer.max_steps=800 trainer.val_check_interval=200 task.flow_first=200
 table4: install ## train and tabulate the seven rows of Table IV: within half an hour on two cores

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from flowdeblur.errors import UserError
+from flowdeblur.cli import benchmark_network
 
 _EPILOG = """\
 examples:
   flowdeblur benchmark network
-  flowdeblur benchmark network --models proposed bidirectional --size 384 640 \\
-      --out benchmarks/results/network
+  flowdeblur benchmark network --models proposed nafnet --size 720 1280 \\
+      --dtypes float32 bfloat16 --out runs/table3
   flowdeblur benchmark kernels --weights runs/<id>/weights.safetensors --out kernels
   flowdeblur benchmark data --workers 0 2 --model proposed --out benchmarks/results/data
   flowdeblur benchmark operator --help"""
@@ -27,11 +27,7 @@ def main(argv: Sequence[str]) -> int:
     )
     what = parser.add_subparsers(dest="what", required=True)
     network = what.add_parser("network", help="parameters, GFLOP, time and memory of every model")
-    network.add_argument("--models", nargs="+", metavar="NAME", help="of conf/model; default: all")
-    network.add_argument("--size", nargs=2, type=int, default=(768, 1280), metavar=("H", "W"))
-    network.add_argument("--repetitions", type=int, default=11, metavar="N")
-    network.add_argument("--device", default=None, help="default: a GPU if there is one")
-    network.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
+    benchmark_network.add_arguments(network)
     kernels = what.add_parser("kernels", help="blur kernels that a network implies, on scenes")
     kernels.add_argument("--weights", required=True, metavar="NAME|PATH")
     kernels.add_argument("--count", type=int, default=24, metavar="N", help="test scenes")
@@ -59,46 +55,8 @@ def main(argv: Sequence[str]) -> int:
 
         run(arguments)
     else:
-        _network(arguments)
+        benchmark_network.run(arguments)
     return 0
-
-
-def _network(arguments: argparse.Namespace) -> None:
-    from hydra import compose, initialize_config_dir
-
-    from flowdeblur.benchmarks.network import measure, to_markdown
-    from flowdeblur.devices import find_device
-    from flowdeblur.engine.configuration import config_dir, instantiate, nearest, plain
-    from flowdeblur.files import write_text
-
-    known = sorted(each.stem for each in (config_dir() / "model").glob("*.yaml"))
-    models = arguments.models or known
-    for name in models:
-        if name not in known:
-            raise UserError(f"--models {name}: no such model{nearest(name, known)}")
-    device = find_device(arguments.device)
-    rows = []
-    for name in models:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            node = plain(compose("train", [f"model={name}", "run_dir=."]))["model"]
-        rows.append(
-            measure(
-                name,
-                instantiate(node, "model"),
-                tuple(arguments.size),
-                device,
-                arguments.repetitions,
-            )
-        )
-        print(f"{name}: {rows[-1].milliseconds:.0f} ms", flush=True)
-    table = to_markdown(rows, tuple(arguments.size), device)
-    print(f"\n{table}")
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        header = table.splitlines()[0]
-        write_text(arguments.out.with_suffix(".md"), table)
-        content = {"measured": header, "rows": [asdict(row) for row in rows]}
-        write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
 
 
 def _kernels(arguments: argparse.Namespace) -> None:

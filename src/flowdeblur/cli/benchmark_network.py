@@ -1,0 +1,89 @@
+"""``flowdeblur benchmark network``: Table III on the machine at hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowdeblur.errors import UserError
+
+if TYPE_CHECKING:
+    from flowdeblur.benchmarks.network import Row
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="of conf/model; default: all")
+    parser.add_argument("--size", nargs=2, type=int, default=(768, 1280), metavar=("H", "W"))
+    parser.add_argument("--repetitions", type=int, default=11, metavar="N")
+    parser.add_argument(
+        "--dtypes",
+        nargs="+",
+        choices=("float32", "bfloat16", "float16"),
+        default=("float32",),
+        help="float32 goes first",
+    )
+    parser.add_argument("--device", default=None, help="default: a GPU if there is one")
+    parser.add_argument("--note", default="", help="added to the description of the machine")
+    parser.add_argument("--out", type=Path, help="write OUT.md, .json, .csv, .tex and .svg")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, print and write.
+
+    Raises:
+        UserError: a model is unknown, or float32 is missing.
+    """
+    from hydra import compose, initialize_config_dir
+
+    from flowdeblur.benchmarks import table3
+    from flowdeblur.benchmarks.network import measure
+    from flowdeblur.devices import describe_device, find_device
+    from flowdeblur.engine.configuration import config_dir, instantiate, nearest, plain
+
+    known = sorted(each.stem for each in (config_dir() / "model").glob("*.yaml"))
+    models = arguments.models or known
+    for name in models:
+        if name not in known:
+            raise UserError(f"--models {name}: no such model{nearest(name, known)}")
+    dtypes = tuple(dict.fromkeys(arguments.dtypes))
+    if "float32" not in dtypes:
+        raise UserError("--dtypes: float32 is missing; it is what the others are compared with")
+    networks = {}
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        for name in models:
+            node = plain(compose("train", [f"model={name}", "run_dir=."]))["model"]
+            networks[name] = instantiate(node, "model")
+    size, device = tuple(arguments.size), find_device(arguments.device)
+    rows = measure(
+        networks,
+        size,
+        device,
+        arguments.repetitions,
+        dtypes=dtypes,
+        progress=lambda text: print(text, flush=True),
+    )
+    machine = describe_device(device)
+    note = f"{machine}. {arguments.note}" if arguments.note else machine
+    note += f". Medians of {arguments.repetitions} repetitions, networks and types in turn"
+    table = table3.to_markdown(rows, size, note)
+    print(f"\n{table}")
+    if arguments.out is not None:
+        _write(arguments.out, rows, table, machine)
+
+
+def _write(out: Path, rows: list[Row], table: str, machine: str) -> None:
+    from dataclasses import asdict
+
+    from flowdeblur.benchmarks import table3
+    from flowdeblur.files import write_text
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    content = {"measured": table.splitlines()[0], "rows": [asdict(row) for row in rows]}
+    write_text(out.with_suffix(".md"), table)
+    write_text(out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+    write_text(out.with_suffix(".csv"), table3.to_csv(rows))
+    write_text(out.with_suffix(".tex"), table3.to_latex(rows))
+    write_text(out.with_suffix(".svg"), table3.to_svg(rows, machine))
