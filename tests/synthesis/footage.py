@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from flowdeblur.video.images import write_image
@@ -55,3 +57,16 @@ def contents(folder) -> dict[str, str]:
         str(each.relative_to(folder)): hashlib.sha256(each.read_bytes()).hexdigest()
         for each in files
     }
+
+
+def write_frames(folder: Path, count: int, size=(144, 176), softness=2.0, speed=2) -> None:
+    """Fine and coarse texture that moves by ``speed`` pixels per frame."""
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(0).random((size[0], size[1] + speed * count, 3))
+    texture = sum(
+        each / each.std() for each in (gaussian_filter(noise, (s, s, 0)) for s in (softness, 20))
+    )
+    texture = np.uint8(255 * (texture - texture.min()) / np.ptp(texture))
+    for number in range(count):
+        frame = texture[:, speed * number : speed * number + size[1]]
+        Image.fromarray(frame).save(folder / f"{number:02d}.png")

@@ -173,14 +173,14 @@ def test_places_without_videos(tmp_path):
     (tmp_path / "text.txt").write_text("text")
     for place, message in [
         (tmp_path / "nowhere", "no such file or folder"),
-        (tmp_path / "empty", "holds no videos"),
+        (tmp_path / "empty", "no videos and no folders"),
         (tmp_path / "text.txt", "not a video"),
     ]:
         with pytest.raises(UserError, match=message):
             find_clips(place)
     video_clip(tmp_path / "twice" / "a.mp4")
     picture_clip(tmp_path / "twice" / "a")
-    with pytest.raises(UserError, match=r"has the name of a"):
+    with pytest.raises(UserError, match=r"has the same name as a"):
         find_clips(tmp_path / "twice")
 
 
@@ -232,7 +232,7 @@ def test_a_range_on_the_command_line(tmp_path, capsys):
     command = ["data", "synthesize", str(tmp_path), str(tmp_path / "out")]
     assert main([*command, "--duty-cycle", "0.1", "0.2", "0.3"]) == 2
     assert (
-        "--duty-cycle: takes one number, or the ends of a range; got 3" in capsys.readouterr().err
+        "--duty-cycle: expects one number, or the ends of a range; got 3" in capsys.readouterr().err
     )
 
 

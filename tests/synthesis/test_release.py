@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from scipy.ndimage import gaussian_filter, uniform_filter1d
-from tests.synthesis.footage import contents
+from tests.synthesis.footage import contents, write_frames
 
 from flowdeblur import weights
 from flowdeblur.cli import main
@@ -18,19 +15,6 @@ from flowdeblur.errors import UserError
 from flowdeblur.synthesis import release
 from flowdeblur.synthesis.release import prepare_release, wanted_lengths
 from flowdeblur.synthesis.survey import sharpness
-
-
-def write_frames(folder: Path, count: int, size=(144, 176), softness=2.0) -> None:
-    """Fine and coarse texture that moves by two pixels per frame."""
-    folder.mkdir(parents=True)
-    noise = np.random.default_rng(0).random((size[0], size[1] + 2 * count, 3))
-    texture = sum(
-        each / each.std() for each in (gaussian_filter(noise, (s, s, 0)) for s in (softness, 20))
-    )
-    texture = np.uint8(255 * (texture - texture.min()) / np.ptp(texture))
-    for number in range(count):
-        frame = texture[:, 2 * number : 2 * number + size[1]]
-        Image.fromarray(frame).save(folder / f"{number:02d}.png")
 
 
 @pytest.mark.slow

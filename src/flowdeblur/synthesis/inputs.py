@@ -1,4 +1,4 @@
-"""The sharp clips of a folder: video files, and folders of pictures."""
+"""The sharp clips of a folder: video files, and folders of images."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from flowdeblur.video.shots import Shots
 
 @dataclass(frozen=True)
 class SharpClip:
-    """A video file, or a folder of pictures.
+    """A video file, or a folder of images.
 
     Attributes:
-        name: of the file without its suffix, or of the folder.
+        name: name of the file without its suffix, or of the folder.
         path: the file or folder.
     """
 
@@ -33,7 +33,7 @@ class SharpClip:
 
     @property
     def files(self) -> list[Path]:
-        """The video, or all pictures."""
+        """The video, or all images."""
         return list_images(self.path) if self.path.is_dir() else [self.path]
 
     @property
@@ -42,7 +42,7 @@ class SharpClip:
         return sum(each.stat().st_size for each in self.files)
 
     def sha256(self) -> str:
-        """Digest of the contents of all files, one after the other."""
+        """SHA-256 digest of the concatenated files."""
         digest = hashlib.sha256()
         for path in self.files:
             with path.open("rb") as file:
@@ -78,14 +78,14 @@ class SharpClip:
 
 
 def eight_bits(image: ImageArray) -> NDArray[np.uint8]:
-    """Round a picture with 16 bits a channel."""
+    """Round an image with 16 bits per channel to 8."""
     if image.dtype == np.uint8:
         return image.astype(np.uint8, copy=False)
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def find_clips(place: Path) -> list[SharpClip]:
-    """Find the clips of a folder, by name; a single video or folder of pictures is one clip.
+    """Find the clips of a folder, by name; a single video or folder of images is one clip.
 
     Raises:
         UserError: there is none, or two have the same name.
@@ -106,13 +106,12 @@ def find_clips(place: Path) -> list[SharpClip]:
         if each.is_dir() and any(map(_is_picture, each.iterdir()))
     ]
     if not clips:
-        raise UserError(f"{place}: holds no videos and no folders of pictures")
+        raise UserError(f"{place}: no videos and no folders of images found")
     clips.sort(key=lambda clip: clip.name)
     for clip, following in pairwise(clips):
         if clip.name == following.name:
             raise UserError(
-                f"{following.path}: has the name of {clip.path.name}, and would take the place of "
-                "its clip; rename one"
+                f"{following.path}: has the same name as {clip.path.name}; rename one of them"
             )
     return clips
 

@@ -43,9 +43,10 @@ RULES = SegmentRules(
     gamma=(2.2, 2.2),
     highlights=(1.0, 1.0),
     min_sharpness=0.5,
+    min_moving=0.05,
 )
 
-SPARE = 1.5
+SPARE = 1.4
 """So many times as many segments are made, because some are measured to be of another stratum."""
 
 INDEX = "strata.json"

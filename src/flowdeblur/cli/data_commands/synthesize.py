@@ -12,8 +12,9 @@ from flowdeblur.errors import UserError
 _DESCRIPTION = """\
 Make blurry frames from sharp video: linear light is averaged over an exposure, and the sharp frame
 is its middle. Between the frames of the video, instants are interpolated along the estimated flow,
-about one a pixel of motion. OUT gets DVD's layout, CLIP/input and CLIP/GT, and CLIP/synthesis.json
-with everything that was drawn and measured. A call that was cut short goes on where it was."""
+about one per pixel of motion. OUT gets DVD's layout, CLIP/input and CLIP/GT, and
+CLIP/synthesis.json with everything that was drawn and measured. An interrupted call is resumed by
+the same call."""
 
 _EPILOG = """\
 examples:
@@ -21,9 +22,9 @@ examples:
   flowdeblur data synthesize gopro240/ blurred/ --interval 8 --duty-cycle 0.9 --whole-frames
   flowdeblur data synthesize REDS/train/train_sharp blurred/ --duty-cycle 0.8 --seed 1
 
-VIDEOS holds video files, or folders of pictures, each one clip without cuts. A video should be as
+VIDEOS holds video files, or folders of images, each one clip without cuts. A video should be as
 sharp as possible: its own blur stays in the sharp frames. Train on OUT with
-  python train.py data=frames data.root=OUT 'data.train.blurry=*/input' 'data.train.sharp=*/GT'"""
+  flowdeblur train data=frames data.root=OUT 'data.train.blurry=*/input' 'data.train.sharp=*/GT'"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,11 +45,12 @@ def main(argv: Sequence[str]) -> int:
         whole_frames=arguments.whole_frames,
         scale=arguments.scale,
         response=arguments.response,
+        highlights=_range("--highlights", arguments.highlights),
         noise=_range("--noise", arguments.noise),
         jpeg=_range("--jpeg", arguments.jpeg) if arguments.jpeg else None,
         seed=arguments.seed,
     )
-    described = synthesize(find_clips(arguments.videos), arguments.out, recipe)
+    described = synthesize(find_clips(arguments.videos), arguments.out, recipe, jobs=arguments.jobs)
     for metadata in described:
         print(_line(metadata))
     print(f"{sum(each['statistics']['frames'] for each in described)} frames: {arguments.out}")
@@ -70,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=[0.6, 1.0],
         metavar="R",
-        help="exposure / frame interval, one or a range that is drawn from (default: 0.6 1.0)",
+        help="exposure / frame interval: one value, or a range to draw from (default: 0.6 1.0)",
     )
     parser.add_argument(
         "--interval",
@@ -83,16 +85,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--whole-frames",
         action="store_true",
-        help="average the video's own frames alone, without flow: for many frames a second",
+        help="average only the video's own frames, without flow: for many frames per second",
     )
     parser.add_argument(
-        "--scale", type=float, default=1.0, metavar="S", help="shrink frames first, as 0.5"
+        "--scale", type=float, default=1.0, metavar="S", help="shrink frames first, for example 0.5"
     )
     parser.add_argument(
         "--response",
         metavar="FILE",
-        help="response curve: 256 lines of one or three numbers, the light of every value "
+        help="response curve: 256 lines of one or three numbers, the light of each value "
         "(default: gamma 2.2)",
+    )
+    parser.add_argument(
+        "--highlights",
+        nargs="+",
+        type=float,
+        default=[1.0],
+        metavar="G",
+        help="brighten pixels near white up to G times before averaging (default: 1, not at all)",
     )
     parser.add_argument(
         "--noise",
@@ -100,18 +110,21 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=[0.0],
         metavar="SD",
-        help="noise of the blurry frames: standard deviation at white in linear light, as 0.01",
+        help="noise of the blurry frames: standard deviation at white, linear light",
     )
     parser.add_argument(
         "--jpeg", nargs="+", type=int, metavar="Q", help="compress the blurry frames, 1 to 100"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all draws")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all draws")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="clips at the same time (default: one per core)"
+    )
     return parser
 
 
 def _range(name: str, values: list[Any]) -> tuple[Any, Any]:
     if len(values) > 2:
-        raise UserError(f"{name}: takes one number, or the ends of a range; got {len(values)}")
+        raise UserError(f"{name}: expects one number, or the ends of a range; got {len(values)}")
     return values[0], values[-1]
 
 
