@@ -1,4 +1,4 @@
-"""Choice and description of the device. The operator has kernels for the CPU and for CUDA."""
+"""Choice and description of device and precision. The operator runs on CPUs and on CUDA."""
 
 from __future__ import annotations
 
@@ -73,3 +73,32 @@ def one_thread_per_operation() -> Iterator[int]:
         yield threads
     finally:
         torch.set_num_threads(threads)
+
+
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+    "float16": torch.float16,
+}
+"""Precisions of convolutions by name."""
+
+
+def automatic_dtype(device: torch.device) -> torch.dtype:
+    """The fastest precision that the device has instructions for.
+
+    bfloat16 on GPUs that compute in it and on CPUs with AVX512-BF16, AMX or Arm's BF16; float16
+    on older GPUs; float32 elsewhere.
+    """
+    if device.type == "cuda":
+        has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if has_bfloat16 else torch.float16
+    return torch.bfloat16 if device.type == "cpu" and _cpu_has_bfloat16() else torch.float32
+
+
+def _cpu_has_bfloat16() -> bool:
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    # Private, but the only place where torch tells; where they are missing, float32 is right.
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in checks)

@@ -32,7 +32,7 @@ def run(monkeypatch, capsys):
     """Runs the command with a stand-in network; returns status, last line of stdout, and stderr."""
 
     def run_with(*arguments, network=None, weights="weights.safetensors"):
-        loader = SimpleNamespace(load=lambda path: network or Pick((0, 1), 1))
+        loader = SimpleNamespace(load=lambda path, allow: network or Pick((0, 1), 1))
         monkeypatch.setitem(sys.modules, "flowdeblur.weights", loader)
         named = ["--weights", weights] if weights else []
         status = cli.main(["deblur", *map(str, arguments), *named])
@@ -188,7 +188,7 @@ def test_several_clips_become_a_folder_and_finished_ones_are_skipped(run, severa
     (output / "b.mov").unlink()
     status, said, _ = run(*inputs, output, network=network)
     assert (status, network.calls) == (0, 3)
-    assert said.splitlines()[0] == f"{output}/a.mp4: there already, skipped"
+    assert said.splitlines()[0] == f"{output}/a.mp4: already exists, skipped"
     assert len(said.splitlines()) == 4
     network = Counting()
     assert run(*inputs, output, "--overwrite", network=network)[0] == 0
@@ -239,10 +239,10 @@ def test_a_damaged_picture_passes_through(run, folder, tmp_path):
     (folder / "10.tif").write_bytes((folder / "10.tif").read_bytes()[:700])
     status, said, error = run(folder, tmp_path / "out")
     assert status == 1
-    assert said.startswith("restored 3 frames")
+    assert said.startswith("restored 2 frames in ")
     assert error == (
         f"error: {folder}: damaged frames, passed through as they are: 10.tif; "
-        f"{tmp_path}/out holds what it still gave"
+        f"{tmp_path}/out contains the frames that could be decoded"
     )
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [
         "10.tif",
@@ -279,7 +279,7 @@ def test_tiles_are_measured_on_request(run, tmp_path):
     source = make_clip(tmp_path / "in.mp4", 3, (96, 320))
     status, said, _ = run(source, tmp_path / "out.mp4", "--tile", "192", "--verify")
     assert status == 0
-    told = r"tiles of 192 against the whole frame 0+: PSNR (\S+) dB, largest difference 0\.0 of 255"
+    told = r"tiles of 192 against the whole frame: PSNR (\S+) dB, largest difference 0\.0 of 255"
     assert float(re.fullmatch(told, said.splitlines()[0])[1]) > 100
     assert [number(image) for _, image in decode(tmp_path / "out.mp4")] == [1, 2, 1]
     _, _, error = run(source, tmp_path / "whole.mp4", "--tile", "320", "--verify")
@@ -341,7 +341,8 @@ def test_a_cut_off_video_is_restored_as_far_as_it_goes(run, tmp_path):
     assert status == 1
     assert error == (
         f"error: {source}: is cut off; frames missing at its end: {40 - count}; damaged frames, "
-        f"passed through as they are: {count - 1}; {tmp_path}/out.mp4 holds what it still gave"
+        f"passed through as they are: {count - 1}; {tmp_path}/out.mp4 contains the frames that "
+        "could be decoded"
     )
 
 
@@ -419,7 +420,7 @@ def test_an_interrupted_folder_is_gone_on_with(run, clip, tmp_path):
 def test_a_full_gpu_is_told_in_one_line(run, clip, tmp_path):
     status, _, error = run(clip, tmp_path / "out.mp4", network=Raise(torch.OutOfMemoryError("...")))
     assert status == 1
-    assert "has too little memory for 64x48 frames; pass a smaller --tile or --batch" in error
+    assert "has too little memory for 64x48 frames; use smaller tiles" in error
     assert list(tmp_path.iterdir()) == [clip]
 
 
@@ -447,7 +448,7 @@ def mistakes():
         ),
         "a part of pictures": (
             ["a.png", "frames/1.png", "out", "--shard", "1/2"],
-            "--shard: pictures are one clip, which is not shared out; leave it out",
+            "--shard: images are one clip, which cannot be split; leave it out",
         ),
         "mps": (
             ["in.mp4", "out.mp4", "--device", "meta"],

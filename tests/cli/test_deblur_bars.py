@@ -17,7 +17,7 @@ PROGRAM = """
 import json, resource, sys
 from types import SimpleNamespace
 from tests.video.clips import Pick
-sys.modules["flowdeblur.weights"] = SimpleNamespace(load=lambda path: Pick((0, 1), 1))
+sys.modules["flowdeblur.weights"] = SimpleNamespace(load=lambda path, allow: Pick((0, 1), 1))
 from flowdeblur import cli
 status = cli.main(["deblur", *sys.argv[1:], "--weights", "w.safetensors", "--device", "cpu"])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -11,7 +11,7 @@ import torch
 from tests.video.clips import make_clip, picture
 
 from flowdeblur.demo.server import serving
-from flowdeblur.explain.clip import explain_clip
+from flowdeblur.explain.explain_clip import explain_clip
 from flowdeblur.types import Restoration
 from flowdeblur.video.images import write_image
 from flowdeblur.video.reader import ImageReader
@@ -28,7 +28,7 @@ WIDTHS = (390, 1280)
 class Darken(torch.nn.Module):
     """A restoration that the eye can tell from the input."""
 
-    frame_offsets, flow_offsets = (0, 1), (1,)
+    frame_offsets, flow_offsets, current_index = (0, 1), (1,), 0
 
     def forward(self, frames, *, keep_rnn_weights=True):
         height, width = (-(-each // 64) * 16 for each in frames.shape[-2:])
@@ -126,10 +126,15 @@ def test_a_clip_dropped_on_the_demo_is_restored(open_page, tmp_path, width):
         with page.expect_download() as download:
             page.locator("#download").click()
         assert download.value.suggested_filename == "restored.mp4"
-        assert page.evaluate("document.getElementById('video').error") is None
+        for video in ("video", "before"):
+            assert page.evaluate(f"document.getElementById('{video}').error") is None
+        page.wait_for_function("document.getElementById('before').readyState > 1")
+        page.locator("#play").click()
+        motion = page.locator("#motion")
+        assert shade(page, motion, 0.2) > 1.5 * shade(page, motion, 0.8)
 
 
-def test_a_mistake_is_told_on_the_demo(open_page, tmp_path):
+def test_a_mistake_is_reported_on_the_demo(open_page, tmp_path):
     (tmp_path / "notes.mp4").write_text("some words")
     with serving(Darken(), port=0, device=torch.device("cpu")) as address:
         page = open_page(address, 800)

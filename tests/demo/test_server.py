@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import tempfile
 import time
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from tests.video.clips import decode, make_clip, number, picture
 
 from flowdeblur import cli, weights
 from flowdeblur.cli import demo as demo_command
-from flowdeblur.demo.jobs import Limits
+from flowdeblur.demo.limits import Limits
 from flowdeblur.demo.server import serving
 from flowdeblur.engine.configuration import plain
 from flowdeblur.errors import UserError
@@ -30,7 +31,7 @@ SMALL = Limits(megabytes=1, frames=8, pixels=64 * 64, jobs=2)
 class Same(torch.nn.Module):
     """Returns the frame, and a flow of 4 pixels; can wait or fail."""
 
-    frame_offsets, flow_offsets = (0, 1), (1,)
+    frame_offsets, flow_offsets, current_index = (0, 1), (1,), 0
 
     def __init__(self, error=None, seconds=0.0):
         super().__init__()
@@ -112,6 +113,13 @@ def test_a_clip_comes_back_restored_and_explained(demo, tmp_path):
     assert [number(image) for _, image in decode(tmp_path / "back.mp4")] == [0, 1, 2, 3]
     with av.open(str(tmp_path / "back.mp4")) as container:
         assert len(container.streams.audio) == 1
+    status, before = client.ask("GET", f"{job}/{state['before']}")
+    assert status == 200
+    (tmp_path / "before.mp4").write_bytes(before)
+    assert [time for time, _ in decode(tmp_path / "before.mp4")] == [
+        time for time, _ in decode(tmp_path / "back.mp4")
+    ]
+    assert (state["share"], state["message"]) == (1, "restored 4 of 4 frames, 0 s left")
     status, page = client.ask("GET", f"{job}/page")
     assert status == 200
     assert page.count(b"<section") == 2
@@ -120,7 +128,7 @@ def test_a_clip_comes_back_restored_and_explained(demo, tmp_path):
     assert uploads == []
 
 
-def test_of_two_pictures_the_first_is_restored(demo, tmp_path):
+def test_of_two_images_the_first_is_restored(demo, tmp_path):
     client = demo()
     files = [("b.png", picture_bytes(tmp_path, 2)), ("a.png", picture_bytes(tmp_path, 1))]
     job, state = client.upload(*files)
@@ -136,9 +144,9 @@ def mistakes(tmp_path):
         "text": ([("a.mp4", b"some words" * 50)], "a.mp4: not a video, or one that is cut off"),
         "empty": ([("a.mp4", b"")], "a.mp4: not a video, or one that is cut off"),
         "kind": ([("a.exe", b"MZ")], "a.exe: unknown suffix; name a folder or one of"),
-        "one picture": ([("a.png", one)], "drop one video, or two pictures taken one right"),
-        "two clips": ([("a.mp4", b"0"), ("b.mp4", b"0")], "drop one video, or two pictures"),
-        "three": ([("a.png", one)] * 3, "drop one video, or two pictures"),
+        "one picture": ([("a.png", one)], "drop one video, or two images taken one right"),
+        "two clips": ([("a.mp4", b"0"), ("b.mp4", b"0")], "drop one video, or two images"),
+        "three": ([("a.png", one)] * 3, "drop one video, or two images"),
         "large": ([("a.mp4", bytes(2**25))], "more than 1 MB; cut the clip shorter"),
         "long": ([("a.mp4", clip_bytes(tmp_path, 9))], "a.mp4: more than 8 frames; cut it shorter"),
         "wide": (
@@ -152,7 +160,7 @@ def mistakes(tmp_path):
     "name",
     ["text", "empty", "kind", "one picture", "two clips", "three", "large", "long", "wide"],
 )
-def test_mistakes_are_told_in_one_line_without_paths(demo, tmp_path, name):
+def test_mistakes_are_reported_in_one_line_without_paths(demo, tmp_path, name):
     files, line = mistakes(tmp_path)[name]
     _, state = demo().upload(*files)
     assert line in state["message"]
@@ -160,15 +168,15 @@ def test_mistakes_are_told_in_one_line_without_paths(demo, tmp_path, name):
     assert str(tmp_path) not in state["message"]
 
 
-def test_who_sends_a_file_to_a_job_that_is_gone_hears_it(demo):
+def test_an_upload_to_a_missing_job_is_answered(demo):
     answer = demo().json("PUT", "/jobs/gone/a.mp4", bytes(2**25))
-    assert answer == (404, {"message": "not here, or no longer"})
+    assert answer == (404, {"message": "not found or expired"})
 
 
-def test_a_defect_is_told_without_what_it_was(demo, tmp_path, caplog):
+def test_a_defect_is_reported_without_details(demo, tmp_path, caplog):
     client = demo(Same(error=RuntimeError("secret path")))
     _, state = client.upload(("a.mp4", clip_bytes(tmp_path)))
-    message = "it could not be restored; the terminal of this demo tells why"
+    message = "it could not be restored; see the terminal of this demo for details"
     assert (state["state"], state["message"]) == ("failed", message)
     assert "secret path" in caplog.text
 
@@ -211,6 +219,48 @@ def test_nothing_else_is_there(demo, path):
     client = demo()
     for method in ("GET", "PUT"):
         assert client.ask(method, path)[0] == 404
+
+
+def test_controls_are_applied_and_checked(demo, tmp_path):
+    client = demo()
+    job = "/jobs/" + client.json("POST", "/jobs")[1]["name"]
+    client.json("PUT", f"{job}/a.mp4", clip_bytes(tmp_path))
+    for controls, message in (
+        ({"strength": 2}, "--strength 2: must be from 0 to 1"),
+        ({"strength": "x"}, "a control has a value of the wrong type"),
+        ({"codec": "ffv1"}, "codec: no such control"),
+        ([], "the controls are not a JSON object"),
+    ):
+        assert client.json("POST", job, json.dumps(controls)) == (400, {"message": message})
+    chosen = {"strength": 0.5, "scale": "auto", "only_blurry": False, "keep_grain": True}
+    assert client.json("POST", job, json.dumps(chosen))[0] == 200
+    assert client.wait(job)["state"] == "done"
+
+
+def test_a_broken_upload_can_be_repeated(demo, tmp_path):
+    client, clip = demo(), clip_bytes(tmp_path)
+    job = "/jobs/" + client.json("POST", "/jobs")[1]["name"]
+    host, _, port = client.host.partition(":")
+    with socket.create_connection((host, int(port))) as broken:
+        head = f"PUT {job}/a.mp4 HTTP/1.1\r\nHost: {client.host}\r\nContent-Length: {len(clip)}"
+        broken.sendall(head.encode() + b"\r\n\r\n" + clip[:100])
+        broken.shutdown(socket.SHUT_WR)
+        assert b"the upload broke off" in broken.recv(10_000, socket.MSG_WAITALL)
+    assert client.json("PUT", f"{job}/a.mp4", clip)[0] == 200
+    client.json("POST", job)
+    assert client.wait(job)["state"] == "done"
+
+
+def test_a_cancelled_job_ends(demo, tmp_path):
+    client = demo(Same(seconds=0.3), limits=Limits(jobs=1))
+    job = "/jobs/" + client.json("POST", "/jobs")[1]["name"]
+    client.json("PUT", f"{job}/a.mp4", clip_bytes(tmp_path, 40))
+    client.json("POST", job)
+    client.ask("DELETE", job)
+    other, state = client.upload(("b.mp4", clip_bytes(tmp_path, 2)))
+    assert state["state"] == "done"
+    assert client.ask("GET", job)[0] == 404
+    assert other != job
 
 
 def test_room_is_limited_and_made(demo, tmp_path):

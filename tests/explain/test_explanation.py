@@ -16,7 +16,7 @@ from flowdeblur.types import Restoration
 class Oracle(nn.Module):
     """Knows the sharp frame and the flow, unless both frames are the same."""
 
-    frame_offsets, flow_offsets = (0, 1), (1,)
+    frame_offsets, flow_offsets, current_index = (0, 1), (1,), 0
 
     def __init__(self, sharp, flow):
         super().__init__()

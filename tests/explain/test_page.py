@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flowdeblur.explain.figures import Figure, Story
+from flowdeblur.explain.figures import Figure, FramePage
 from flowdeblur.explain.page import page
 
 
@@ -33,7 +33,7 @@ def figure(name, value, size=(20, 30)):
 
 def story(name="7", size=(20, 30)):
     compared = [figure(each, value, size) for each, value in (("input", 10), ("restored", 200))]
-    return Story(name, {"gain": "+1.00 dB"}, compared, [figure("flow", 90, size)])
+    return FramePage(name, {"gain": "+1.00 dB"}, compared, [figure("flow", 90, size)])
 
 
 def decoded(source):

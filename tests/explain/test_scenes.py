@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flowdeblur.errors import UserError
-from flowdeblur.explain.scenes import measure, to_markdown
+from flowdeblur.explain.scenes import compare_kernels, to_markdown
 from flowdeblur.scenes import Scenes
 from flowdeblur.types import Restoration
 
@@ -14,7 +14,7 @@ from flowdeblur.types import Restoration
 class Told(torch.nn.Module):
     """Knows ``restored`` and ``flow`` of each scene by its first pixels."""
 
-    frame_offsets, flow_offsets = (0, 1), (1,)
+    frame_offsets, flow_offsets, current_index = (0, 1), (1,), 0
 
     def __init__(self, answers):
         super().__init__()
@@ -43,7 +43,7 @@ def answering(scenes, answer):
 
 def test_true_flow_and_sharp_frames_score_best(scenes):
     network = answering(scenes, lambda each: (each["sharp"] / 255, each["flow"]))
-    scores, picture = measure(network, scenes, rows=2)
+    scores, picture = compare_kernels(network, scenes, rows=2)
     assert len(scores) == 3
     for each in scores:
         assert each.ends_px == pytest.approx(0, abs=1e-5)
@@ -57,7 +57,7 @@ def test_true_flow_and_sharp_frames_score_best(scenes):
 
 def test_doing_nothing_is_the_yardstick(scenes):
     network = answering(scenes, lambda each: (each["frames"][0] / 255, 0 * each["flow"]))
-    scores, _ = measure(network, scenes)
+    scores, _ = compare_kernels(network, scenes)
     for each in scores:
         assert each.ends_px == each.ends_px_without_motion > 0
         assert each.overlap == each.overlap_without_motion < 1
@@ -67,7 +67,7 @@ def test_doing_nothing_is_the_yardstick(scenes):
 
 def test_the_table_holds_means(scenes):
     network = answering(scenes, lambda each: (each["sharp"] / 255, each["flow"]))
-    scores, _ = measure(network, scenes, rows=1)
+    scores, _ = compare_kernels(network, scenes, rows=1)
     table = to_markdown(scores)
     ends = sum(each.ends_px_without_motion for each in scores) / 3
     assert re.search(rf"\| distance of the trails' ends, px \| 0.00 \| {ends:.2f} \|", table)
@@ -78,4 +78,4 @@ def test_networks_without_flow_imply_no_kernels(scenes):
     network = Told({})
     network.flow_offsets = ()
     with pytest.raises(UserError, match="predict no flow"):
-        measure(network, scenes)
+        compare_kernels(network, scenes)

@@ -10,6 +10,8 @@ from flowdeblur.networks.inference import infer
 
 
 class Full(nn.Module):
+    frame_offsets, flow_offsets, current_index = (0, 1), (), 0
+
     def forward(self, frames, *, keep_rnn_weights):
         raise torch.OutOfMemoryError("tried to allocate 20 GiB")
 
@@ -23,8 +25,8 @@ def test_it_restores_without_gradients_and_rnn_weights():
     torch.testing.assert_close(output.restored, network(frames).restored.detach())
 
 
-def test_a_full_device_is_told_in_one_line():
+def test_a_full_device_is_reported_in_one_line():
     with pytest.raises(
-        RuntimeFailureError, match="cpu has too little memory for 50x40 frames; use the CPU"
+        RuntimeFailureError, match="cpu has too little memory for 50x40 frames; use smaller tiles"
     ):
         infer(Full(), torch.rand(1, 2, 3, 40, 50))

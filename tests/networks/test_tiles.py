@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.video.clips import Pick, Restored
+from tests.video.clips import Pick
 
-from flowdeblur.networks.tiles import Tiled, difference, spans
+from flowdeblur.networks.inference import infer, tile_difference
+from flowdeblur.networks.tiles import spans
+from flowdeblur.types import Restoration
 
 
 class Local(Pick):
@@ -16,14 +18,14 @@ class Local(Pick):
 
     def forward(self, frames, *, keep_rnn_weights=True):
         self.sizes = [*getattr(self, "sizes", []), frames.shape[-2:]]
-        return Restored(torch.nn.functional.avg_pool2d(frames[:, 0], 5, 1, 2))
+        return Restoration(torch.nn.functional.avg_pool2d(frames[:, 0], 5, 1, 2))
 
 
 class Mean(Pick):
     """Every tile becomes its mean, as far from exact as can be."""
 
     def forward(self, frames, *, keep_rnn_weights=True):
-        return Restored(torch.zeros_like(frames[:, 0]) + frames[:, 0].mean((2, 3), keepdim=True))
+        return Restoration(torch.zeros_like(frames[:, 0]) + frames[:, 0].mean((2, 3), keepdim=True))
 
 
 @pytest.fixture(autouse=True)
@@ -48,24 +50,25 @@ def test_tiles_cover_a_side_evenly(size, tile, overlap):
 
 
 @pytest.mark.parametrize("size", [(100, 150), (200, 300), (1, 500)])
-def test_what_a_network_leaves_alone_comes_back_as_it_was(size):
+def test_an_unchanged_frame_comes_back_unchanged(size):
     frames = torch.rand(2, 2, 3, *size)
-    restored = Tiled(Pick((0, 1), 1), 128).eval()(frames, keep_rnn_weights=False).restored
+    restored = infer(Pick((0, 1), 1).eval(), frames, tile=128).restored
     torch.testing.assert_close(restored, frames[:, 1])
 
 
-def test_a_local_network_differs_at_the_borders_of_tiles_alone():
+def test_a_local_network_differs_only_at_the_borders_of_tiles():
     frames = torch.rand(1, 2, 3, 128, 320)
-    tiled, whole = Tiled(Local(), 192), Local()(frames).restored
-    off = (tiled(frames).restored - whole).abs().amax((0, 1, 2))
+    network, whole = Local(), Local()(frames).restored
+    network.sizes = []
+    off = (infer(network, frames, tile=192).restored - whole).abs().amax((0, 1, 2))
     # Tiles are 0 .. 192 and 128 .. 320: two columns near each border lack their surroundings.
     assert set(off.gt(1e-6).nonzero().ravel().tolist()) == {128, 129, 190, 191}
-    assert tiled.network.sizes == [(128, 192), (128, 192)]
+    assert network.sizes == [(128, 192), (128, 192)]
 
 
 def test_seams_are_blended():
     frames = torch.linspace(0, 1, 320).expand(1, 2, 3, 128, 320)
-    row = Tiled(Mean(), 192)(frames).restored[0, 0, 5]
+    row = infer(Mean(), frames, tile=192).restored[0, 0, 5]
     left, right = frames[..., :192].mean(), frames[..., 128:].mean()
     torch.testing.assert_close(row[:128], left.expand(128))
     torch.testing.assert_close(row[192:], right.expand(128))
@@ -76,9 +79,9 @@ def test_seams_are_blended():
 
 def test_the_difference_is_measured():
     frames = torch.rand(1, 2, 3, 128, 320)
-    tiled = Tiled(Mean(), 192)
-    one, other = tiled(frames).restored.double().numpy(), Mean()(frames).restored.double().numpy()
-    off = difference(tiled, frames)
+    one = infer(Mean(), frames, tile=192).restored.double().numpy()
+    other = Mean()(frames).restored.double().numpy()
+    off = tile_difference(Mean(), frames, 192)
     assert off.psnr == pytest.approx(-10 * np.log10(np.mean((one - other) ** 2)), abs=1e-4)
     assert off.largest == pytest.approx(255 * np.abs(one - other).max(), rel=1e-4)
-    assert difference(Tiled(Pick(), 512).eval(), frames).psnr == math.inf
+    assert tile_difference(Pick().eval(), frames, 512).psnr == math.inf

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple
 
 import av
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
-
-class Restored(NamedTuple):
-    restored: Tensor
-    flows: tuple[Tensor, ...] = ()
-    rnn_weights: tuple[Tensor, ...] = ()
+from flowdeblur.types import Restoration
 
 
 class Pick(nn.Module):
@@ -23,16 +18,17 @@ class Pick(nn.Module):
 
     def __init__(self, offsets=(0, 1), offset=0):
         super().__init__()
-        self.frame_offsets, self.taken = offsets, offsets.index(offset)
+        self.frame_offsets, self.flow_offsets = offsets, ()
+        self.current_index, self.taken = offsets.index(0), offsets.index(offset)
 
-    def forward(self, frames, *, keep_rnn_weights=True):
+    def forward(self, frames, *, keep_rnn_weights=False):
         assert not keep_rnn_weights
         self.batches = [*getattr(self, "batches", []), len(frames)]
         assert frames.shape[1:3] == (len(self.frame_offsets), 3)
         assert frames.dtype == torch.float32
         assert torch.is_inference_mode_enabled()
         assert not self.training
-        return Restored(frames[:, self.taken])
+        return Restoration(frames[:, self.taken])
 
 
 class Raise(Pick):

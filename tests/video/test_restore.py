@@ -5,18 +5,24 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from tests.video.clips import Pick, Restored, number, picture
+from tests.video.clips import Pick, number, picture
 
 from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.neighbours import neighbour
+from flowdeblur.types import Restoration
 from flowdeblur.video.clip import Frame
-from flowdeblur.video.restore import restore, windows
+from flowdeblur.video.restore import restore_frames
+from flowdeblur.video.windows import windows
 
 CPU = torch.device("cpu")
 
 
 def clip(count):
     return [Frame(picture(i), f"frame {i}", Fraction(i, 25), b"profile") for i in range(count)]
+
+
+def restore(network, frames, **options):
+    return [each.after for each in restore_frames(network, frames, **options)]
 
 
 def numbers(network, count):
@@ -105,7 +111,7 @@ def test_bf16_is_by_choice():
     class Precision(Pick):
         def forward(self, frames, *, keep_rnn_weights=True):
             weight = torch.eye(3)[:, :, None, None]
-            return Restored(torch.nn.functional.conv2d(frames[:, 0], weight))
+            return Restoration(torch.nn.functional.conv2d(frames[:, 0], weight))
 
     rounded = torch.arange(256).div(255).bfloat16().float().mul(255).round().to(torch.uint8)
     values = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
@@ -144,7 +150,7 @@ def test_no_more_frames_are_read_and_held_than_the_network_needs(offsets, reach)
 def test_values_are_rounded_and_clamped():
     class Shift(Pick):
         def forward(self, frames, *, keep_rnn_weights=True):
-            return Restored(frames[:, 0] + self.by / 255)
+            return Restoration(frames[:, 0] + self.by / 255)
 
     network = Shift((0,))
     image = np.array([[[0, 100, 255]]], np.uint8)
@@ -161,7 +167,7 @@ def test_short_memory_is_a_failure(full):
             full()
 
     with pytest.raises(
-        RuntimeFailureError, match="too little memory for 64x48 frames; pass a smaller --tile"
+        RuntimeFailureError, match="too little memory for 64x48 frames; use smaller tiles"
     ):
         list(restore(Greedy(), clip(2), device=CPU))
 
@@ -173,7 +179,7 @@ def _raise_out_of_memory():
 def test_values_that_are_not_finite_are_a_failure():
     class Broken(Pick):
         def forward(self, frames, *, keep_rnn_weights=True):
-            return Restored(frames[:, 0] * float("nan"))
+            return Restoration(frames[:, 0] * float("nan"))
 
     with pytest.raises(RuntimeFailureError, match="output is not finite; its weights are damaged"):
         list(restore(Broken(), clip(2), device=CPU))

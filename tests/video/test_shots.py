@@ -8,8 +8,9 @@ import pytest
 from tests.video.clips import Pick, number, picture, scene
 
 from flowdeblur.video.clip import Frame
-from flowdeblur.video.restore import restore, windows
-from flowdeblur.video.shots import Look, Shots, is_cut
+from flowdeblur.video.restore import restore_frames
+from flowdeblur.video.shots import FrameSignature, Shots, is_cut
+from flowdeblur.video.windows import windows
 
 
 def shots(images, **options):
@@ -37,7 +38,9 @@ def test_motion_is_no_cut():
 def test_light_that_goes_on_is_no_cut():
     dark = scene(0)
     flash = (dark * 0.8 + 51).astype(np.uint8)
-    colours = 1 - np.minimum(Look.of(dark).histogram, Look.of(flash).histogram).sum()
+    colours = (
+        1 - np.minimum(FrameSignature.of(dark).histogram, FrameSignature.of(flash).histogram).sum()
+    )
     assert colours > 0.3
     assert shots([dark, flash, dark]) == [3]
 
@@ -55,9 +58,9 @@ def test_sensor_noise_in_the_dark_is_no_cut():
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 2)])
 def test_tiny_frames_have_a_look(size):
     black, white = np.zeros((*size, 3), np.uint8), np.full((*size, 3), 255, np.uint8)
-    assert Look.of(black).histogram.sum() == pytest.approx(1)
-    assert not is_cut(Look.of(black), Look.of(black))
-    assert is_cut(Look.of(black), Look.of(white))
+    assert FrameSignature.of(black).histogram.sum() == pytest.approx(1)
+    assert not is_cut(FrameSignature.of(black), FrameSignature.of(black))
+    assert is_cut(FrameSignature.of(black), FrameSignature.of(white))
 
 
 def clip_with_a_cut():
@@ -82,6 +85,6 @@ def test_no_neighbour_is_taken_across_a_cut(offsets, cuts, pairs):
 
 def test_a_damaged_frame_passes_through_and_helps_no_other():
     frames = [Frame(picture(i), str(i), Fraction(i), damaged=i == 2) for i in range(5)]
-    restored = list(restore(Pick((0, 1), 1), frames))
+    restored = [each.after for each in restore_frames(Pick((0, 1), 1), frames)]
     assert [number(frame.image) for frame in restored] == [1, 0, 2, 4, 3]
     assert restored[2] is frames[2]

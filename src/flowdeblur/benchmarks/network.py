@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from flowdeblur.benchmarks.machine import peak_mib
+from flowdeblur.devices import DTYPES
 from flowdeblur.networks import coupling
 from flowdeblur.networks.cost import gflop, timed
+from flowdeblur.networks.inference import infer
 from flowdeblur.types import Network, Restoration
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,9 @@ def _restoring(
     network: Network, size: tuple[int, int], device: torch.device, dtype: str
 ) -> Callable[[], None]:
     frames = torch.rand(1, len(network.frame_offsets), 3, *size, device=device)
-    autocast = torch.autocast(device.type, DTYPES[dtype], enabled=dtype != "float32")
 
     def restore() -> None:
-        with torch.inference_mode(), autocast:
-            network(frames, keep_rnn_weights=False)
+        infer(network, frames, dtype=DTYPES[dtype])
 
     return restore
 

@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _kernels(arguments: argparse.Namespace) -> None:
-    from flowdeblur.explain.scenes import measure, to_markdown
+    from flowdeblur.explain.scenes import compare_kernels, to_markdown
     from flowdeblur.files import write_text
     from flowdeblur.scenes import Scenes
     from flowdeblur.video.images import write_image
@@ -68,7 +68,7 @@ def _kernels(arguments: argparse.Namespace) -> None:
 
     # Without noise and stillness, both of which would blunt a comparison of kernels.
     scenes = Scenes("test", arguments.count, still=0.0, noise=(0.0, 0.0))
-    scores, picture = measure(load(arguments.weights), scenes)
+    scores, picture = compare_kernels(load(arguments.weights), scenes)
     table = to_markdown(scores)
     print(f"\n{table}", end="")
     if arguments.out is not None:

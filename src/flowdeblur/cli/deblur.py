@@ -1,14 +1,13 @@
-"""``flowdeblur deblur``: restore videos, folders of frames and pictures."""
+"""``flowdeblur deblur``: restore videos, folders of frames and images."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowdeblur.cli import explaining
 from flowdeblur.cli.deblur_arguments import parse
@@ -16,11 +15,10 @@ from flowdeblur.cli.signals import stopping_cleanly
 from flowdeblur.errors import FlowdeblurError, RuntimeFailureError, UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
-    import torch
-
-    from flowdeblur.networks.tiles import Tiled
-    from flowdeblur.video.clip import FrameReader
-    from flowdeblur.video.outputs import Output
+    from flowdeblur.types import Network
+    from flowdeblur.video.deblur import DeblurJob, Report
+    from flowdeblur.video.inputs import InputClip
+    from flowdeblur.video.settings import Settings
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,9 +32,8 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         UserError: a mistake in the arguments or the files; OUT is as it was before.
-        RuntimeFailureError: IN is damaged, and OUT holds what could be decoded; or the
-            network failed or OUT cannot be written, and OUT is as it was before, or a folder
-            to go on with.
+        RuntimeFailureError: IN is damaged, and OUT holds what could be decoded; or the network
+            failed or OUT cannot be written, and OUT is as it was before, or a folder to resume.
         KeyboardInterrupt: Ctrl-C, or the process was asked to end; the same holds of OUT.
     """
     arguments = parse(argv)
@@ -48,49 +45,65 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dataclasses import fields
+
     from flowdeblur.devices import find_device
+    from flowdeblur.video.deblur import DeblurJob
     from flowdeblur.video.inputs import find_sources
-    from flowdeblur.video.outputs import choose_encoding, choose_output, collect, is_finished
+    from flowdeblur.video.settings import Settings
     from flowdeblur.weights import load
 
-    encoding = choose_encoding(arguments.codec, arguments.crf, arguments.preset)
-    sources = find_sources(_names(arguments.inputs))
-    if not _is_collection(arguments, bool(sources[0].images)):
-        (source,) = sources
-        if arguments.shard:
-            raise UserError("--shard: pictures are one clip, which is not shared out; leave it out")
-        reader = source.open(arguments.fps)
-        output = choose_output(
-            arguments.output, source, reader, encoding, overwrite=arguments.overwrite
-        )
-        explaining.check(arguments, reader)
-        device = find_device(arguments.device)
-        network = load(arguments.weights)
-        explaining.explain(arguments, network, reader, device)
-        _restore(network, reader, output, device, arguments)
-        return 0
+    settings = Settings(**{each.name: getattr(arguments, each.name) for each in fields(Settings)})
+    if arguments.raw:
+        from flowdeblur.video.pipes import open_pipes
 
-    explaining.check(arguments, None)
+        explaining.check(arguments, None)
+        find_device(settings.device)
+        network = load(arguments.weights, allow=arguments.allow)
+        reader, output = open_pipes(arguments.raw, arguments.paths)
+        job = DeblurJob(reader, output, settings).checked()
+        return _finish(job, network)
+
+    clips = find_sources(_names(arguments.inputs))
+    if _is_collection(arguments, bool(clips[0].images)):
+        explaining.check(arguments, None)
+        return _collect(arguments, clips, settings)
+    (clip,) = clips
+    if arguments.shard:
+        raise UserError("--shard: images are one clip, which cannot be split; leave it out")
+    if arguments.preview:
+        return _preview(arguments, clip, settings)
+    job = DeblurJob.open(clip, arguments.output, settings)
+    explaining.check(arguments, job.reader)
+    device = find_device(settings.device)
+    network = load(arguments.weights, allow=arguments.allow)
+    explaining.write_explanation(arguments, network, job.reader, device)
+    return _finish(job, network)
+
+
+def _collect(arguments: argparse.Namespace, clips: Sequence[InputClip], settings: Settings) -> int:
+    """Restore many clips into a folder; one that fails stops no other."""
+    from flowdeblur.devices import find_device
+    from flowdeblur.video.deblur import DeblurJob
+    from flowdeblur.video.outputs import collect, is_finished
+    from flowdeblur.weights import load
+
+    for option in ("preview", "blur_csv"):
+        if getattr(arguments, option) is not None:
+            raise UserError(f"--{option.replace('_', '-')}: works on one clip; name a single IN")
     index, count = arguments.shard or (1, 1)
-    targets = collect(Path(arguments.output), sources, encoding)
-    device = find_device(arguments.device)
-    network = load(arguments.weights)
+    targets = collect(Path(arguments.output), clips, settings.encoding())
+    find_device(settings.device)
+    network = load(arguments.weights, allow=arguments.allow)
     Path(arguments.output).mkdir(exist_ok=True)
     failed, shard = 0, list(targets.items())[index - 1 :: count]
-    for path, source in shard:
-        if is_finished(path) and not arguments.overwrite:
-            print(f"{path}: there already, skipped")
+    for path, clip in shard:
+        if is_finished(path) and not settings.overwrite:
+            print(f"{path}: already exists, skipped")
             continue
         try:
-            reader = source.open(arguments.fps)
-            output = choose_output(
-                f"{path}{os.sep if source.path.is_dir() else ''}",
-                source,
-                reader,
-                encoding,
-                overwrite=arguments.overwrite,
-            )
-            _restore(network, reader, output, device, arguments)
+            target = f"{path}{os.sep if clip.path.is_dir() else ''}"
+            _finish(DeblurJob.open(clip, target, settings), network)
         except (FlowdeblurError, OSError) as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)
@@ -99,77 +112,72 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _restore(
-    network: Any,  # tiled or not
-    reader: FrameReader,
-    output: Output,
-    device: torch.device,
-    arguments: argparse.Namespace,
-) -> None:
-    """Restore a clip: the place where frames, network and output meet."""
-    import torch
-    from tqdm import tqdm
+def _preview(arguments: argparse.Namespace, clip: InputClip, settings: Settings) -> int:
+    """Restore a few frames of a clip and write a page."""
+    from flowdeblur.explain.preview import write_preview
+    from flowdeblur.video.progress import duration
+    from flowdeblur.weights import load
 
-    from flowdeblur.networks.tiles import Tiled
-    from flowdeblur.video.background import reading_ahead, writing_behind
-    from flowdeblur.video.journal import origin
-    from flowdeblur.video.memory import portion
-    from flowdeblur.video.restore import restore
-
-    tile, batch = portion(reader.size, device, tile=arguments.tile)
-    tiled: Any = Tiled(network, tile) if tile and tile < max(reader.size) else None
-    if tiled and not arguments.tile:
-        _tell(f"memory is short for {reader.path}: restored in tiles of {tile}")
-    if arguments.verify:
-        _verify(tiled, reader, device)
-    batch = arguments.batch or batch
-    done = output.begin(origin(reader, network, arguments.tile, arguments.dtype, arguments.cuts))
-    started, count, ahead = time.perf_counter(), 0, batch + 1
-    with (
-        output.writing() as sink,
-        writing_behind(sink, ahead) as write,
-        reading_ahead(reader, ahead) as frames,
-        tqdm(
-            total=reader.expected,
-            initial=len(done),
-            unit=" frames",
-            disable=None,
-            bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left",
-        ) as bar,
-    ):
-        for frame in restore(
-            tiled or network,
-            frames,
-            device=device,
-            dtype=torch.bfloat16 if arguments.dtype == "bf16" else torch.float32,
-            batch=batch,
-            cuts=arguments.cuts,
-            done=done,
-        ):
-            write(frame)
-            count += 1
-            bar.update()
-    seconds = time.perf_counter() - started
-    print(f"restored {count} frame{'s' * (count != 1)} in {seconds:.1f} s: {output.path}")
-    if reader.damage:
-        raise RuntimeFailureError(
-            f"{reader.path}: {reader.damage}; {output.path} holds what it still gave"
-        )
-
-
-def _verify(tiled: Tiled | None, reader: FrameReader, device: torch.device) -> None:
-    """Print what tiles do to the clip's first frame."""
-    from flowdeblur.networks.tiles import difference
-    from flowdeblur.video.restore import to_tensor, windows
-
-    if tiled is None:
-        _tell(f"{reader.path}: restored without tiles, which needs no --verify")
-        return
-    window = next(windows(reader, tiled.frame_offsets))
-    off = difference(tiled.to(device).eval(), to_tensor(window, device))
+    folder = Path(arguments.output)
+    explaining.check_folder(folder, overwrite=settings.overwrite, option="--preview")
+    reader = clip.open(settings.rate)
+    result = write_preview(
+        load(arguments.weights, allow=arguments.allow), reader, folder, arguments.preview, settings
+    )
+    total = f" of {reader.expected}" if reader.expected else ""
     print(
-        f"tiles of {tiled.tile} against the whole frame {window.current.name}: PSNR {off.psnr:.1f} "
-        f"dB, largest difference {off.largest:.1f} of 255"
+        f"previewed {result.frames}{total} frames at {result.seconds_per_frame:.2f} s a frame: "
+        f"{folder / 'index.html'}"
+    )
+    if reader.expected:
+        whole = duration(result.seconds_per_frame * reader.expected)
+        print(f"the whole clip would take about {whole}")
+    return 0
+
+
+def _finish(job: DeblurJob, network: Network) -> int:
+    """Restore a clip and say what was done."""
+    from flowdeblur.cli.progress import showing
+
+    with showing(job.reader) as progress:
+        report = job.run(network, progress)
+    _print(report, job)
+    if report.damage:
+        raise RuntimeFailureError(
+            f"{job.reader.path}: {report.damage}; {report.path} contains the frames that could be "
+            "decoded"
+        )
+    return 0
+
+
+def _print(report: Report, job: DeblurJob) -> None:
+    to = sys.stderr if report.path == Path("-") else sys.stdout
+    if report.tiles_chosen:
+        _warn(f"memory is short for {job.reader.path}: restored in tiles of {report.tile}")
+    if job.settings.verify and report.difference is None:
+        _warn(f"{job.reader.path}: restored without tiles, which needs no --verify")
+    if report.difference is not None:
+        print(
+            f"tiles of {report.tile} against the whole frame: PSNR {report.difference.psnr:.1f} "
+            f"dB, largest difference {report.difference.largest:.1f} of 255",
+            file=to,
+        )
+    if report.blurs:
+        lengths = sorted(row.blur_px for row in report.blurs)
+        print(
+            f"estimated blur {lengths[0]:.1f} to {lengths[-1]:.1f} px, "
+            f"median {lengths[len(lengths) // 2]:.1f} px",
+            file=to,
+        )
+    passed = report.frames - report.restored
+    if report.comparison is not None:
+        print(f"comparison: {report.comparison}", file=to)
+    precision = str(report.dtype).removeprefix("torch.")
+    print(
+        f"restored {report.restored} frame{'s' * (report.restored != 1)} in {precision} on "
+        f"{report.device}{f', passed {passed} through' if passed else ''}, "
+        f"in {report.seconds:.1f} s: {report.path}",
+        file=to,
     )
 
 
@@ -182,11 +190,11 @@ def _names(inputs: Sequence[str]) -> list[str]:
     return names
 
 
-def _is_collection(arguments: argparse.Namespace, pictures: bool) -> bool:
+def _is_collection(arguments: argparse.Namespace, images: bool) -> bool:
     """Whether OUT takes one result of each IN, though there may be only one."""
     named_itself = len(arguments.inputs) == 1 and Path(arguments.inputs[0]).exists()
-    return not pictures and not (named_itself and arguments.shard is None)
+    return not images and not (named_itself and arguments.shard is None)
 
 
-def _tell(text: str) -> None:
+def _warn(text: str) -> None:
     print(text, file=sys.stderr)

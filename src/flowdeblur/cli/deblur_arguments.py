@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from flowdeblur.cli import explaining
 
 _DESCRIPTION = """\
-Remove motion blur from videos, folders of frames and pictures. Every frame is restored, the first
+Remove motion blur from videos, folders of frames and images. Every frame is restored, the first
 and last included; size, frame rate, time stamps, colours, sound and subtitles are kept."""
 
 _EPILOG = """\
 examples:
   flowdeblur deblur shaky.mp4 sharp.mp4
-  flowdeblur deblur shaky.mp4 sharp.mp4 --weights small
+  flowdeblur deblur shaky.mp4 sharp.mp4 --weights small --scale auto
+  flowdeblur deblur shaky.mp4 preview/ --preview 6
+  flowdeblur deblur shaky.mp4 sharp.mp4 --only-blurry --strength 0.8 --compare wipe
+  flowdeblur deblur shaky.mp4 sharp.mp4 --range 10s-25s
   flowdeblur deblur frames/ restored/ --weights runs/<id> --device cpu
   flowdeblur deblur frames/ restored.mp4 --fps 24
   flowdeblur deblur first.png second.png sharp.png
-  flowdeblur deblur shaky.mp4 sharp.mp4 --explain why/
+  flowdeblur deblur shaky.mp4 sharp.mp4 --explain explanation/
   flowdeblur deblur 'clips/*.mp4' restored/ --shard 1/4
   find . -name '*.mov' | flowdeblur deblur - restored/
+  ffmpeg ... -f rawvideo -pix_fmt rgb24 - | flowdeblur deblur --raw 1280x720@30 - - | ffmpeg ...
 
-IN is a video, a folder of frames in natural order, pictures (which are one clip together; a single
-one is given to the network twice), a quoted pattern, or - for a list of these, one a line.
-OUT is a video, a folder for PNG files, or for one or two pictures a picture: the first, restored.
-With several IN, a pattern, a list or --shard, OUT is a folder that takes one result of each IN
-under its name; those that are there already are skipped, and one that fails stops no other.
+IN is a video, a folder of frames in natural order, images (together one clip; a single one is
+given to the network twice), a quoted pattern, or - for a list of these, one a line.
+OUT is a video, a folder for PNG files, or for one or two images an image: the first, restored.
+With several IN, a pattern, a list or --shard, OUT is a folder for one result of each IN under its
+name; results that exist are skipped, and an IN that fails does not stop the others.
 
-OUT appears only when it is complete, but a folder of frames grows: after an interruption, the same
-command goes on from there. If IN is damaged or cut off, damaged frames pass through, all others are
-restored, OUT is written, an error tells what is wrong, and the exit status is 1. Mistakes on the
-command line leave everything untouched, with exit status 2. docs/deblur.md tells more."""
+A video or image is written atomically; a folder of frames grows, and the same command resumes it
+after an interruption. If IN is damaged or cut off, damaged frames pass through, all others are
+restored, OUT is written, an error reports the damage, and the exit status is 1. Mistakes on the
+command line change nothing, with exit status 2. See docs/deblur.md."""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -44,14 +49,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "paths", metavar="IN, OUT", nargs="+", help="the last one is OUT; see below"
-    )
+    parser.add_argument("paths", metavar="IN, OUT", nargs="+", help="the last is OUT; see below")
     parser.add_argument(
         "--weights",
         metavar="NAME|PATH",
         default="default",
         help="default or small, which come with flowdeblur, a .safetensors file, or a run's folder",
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="load weights of a network of this installed package; its code runs, so name only "
+        "packages that you trust",
     )
     parser.add_argument(
         "--device", help="cpu, cuda, cuda:1, ... (default: the GPU if there is one)"
@@ -65,65 +76,152 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--shard", type=_shard, metavar="I/N", help="the I-th of N parts of many IN, from 1"
     )
     parser.add_argument(
+        "--raw",
+        metavar="SIZE@RATE|y4m",
+        help="raw video (rgb24; 1280x720@30:rgb48le for 16 bits) or Y4M from standard input to "
+        "standard output: --raw 1280x720@30 - -",
+    )
+    _add_controls(parser.add_argument_group("controls"))
+    _add_video(parser.add_argument_group("videos"))
+    _add_speed(parser.add_argument_group("memory and speed"))
+    explaining.add_arguments(parser)
+    arguments = parser.parse_intermixed_args(_with_threshold(argv))
+    *arguments.inputs, arguments.output = arguments.paths
+    if not arguments.inputs:
+        parser.error("OUT is missing: name IN and OUT")
+    return arguments
+
+
+def _add_controls(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--preview",
+        type=_number(1, 100),
+        metavar="N",
+        help="restore N frames spread over the clip into the folder OUT, with a page to compare",
+    )
+    group.add_argument(
+        "--scale",
+        default="1",
+        metavar="S|auto",
+        help="restore at a lower scale (0.5), at several (0.25,0.5,1), or choose by the blur "
+        "(auto); for long blur, and faster below 1 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--strength",
+        type=_share,
+        default=1.0,
+        metavar="0..1",
+        help="blend of input (0) and restored frame (1, the default)",
+    )
+    group.add_argument(
+        "--only-blurry",
+        type=_only_blurry,
+        metavar="[PIXELS]",
+        help="leave frames with less estimated blur as they are (default threshold: 3 pixels)",
+    )
+    group.add_argument("--blur-csv", metavar="FILE", help="write the estimated blur of every frame")
+    group.add_argument(
+        "--range",
+        metavar="A-B",
+        help="restore this part only: 10s-25s, or frames 100-250; either end may be left out",
+    )
+    group.add_argument(
+        "--compare",
+        choices=("side", "split", "wipe", "input"),
+        help="also write a comparison video beside OUT; input: IN alone, encoded like OUT",
+    )
+    group.add_argument("--keep-grain", action="store_true", help="put the fine noise of IN back")
+    group.add_argument(
         "--no-cuts",
         dest="cuts",
         action="store_false",
         help="let the network pair frames across cuts between shots",
     )
 
-    video = parser.add_argument_group("videos")
-    video.add_argument(
+
+def _add_video(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--codec",
         choices=("h264", "hevc", "prores", "ffv1"),
-        help="hevc and prores keep 10 bits, ffv1 loses nothing (default: h264, 8 bits)",
+        help="hevc and prores keep 10 bits, ffv1 is lossless (default: h264, 8 bits)",
     )
-    video.add_argument(
+    group.add_argument(
         "--crf",
         type=_number(0, 51),
         metavar="0..51",
         help="quality of h264 (default: 17) and hevc (default: 19); 0 is best and largest",
     )
-    video.add_argument(
+    group.add_argument(
         "--preset",
         choices=("ultrafast", "veryfast", "fast", "medium", "slow", "veryslow"),
         help="speed of h264 and hevc; slower is smaller (default: medium)",
     )
-    video.add_argument(
+    group.add_argument(
         "--fps",
         type=_rate,
         metavar="RATE",
-        help="frames a second of a video made from pictures, as 24 or 30000/1001 (default: 30)",
+        help="frame rate of a video made from images, as 24 or 30000/1001 (default: 30)",
     )
 
-    network = parser.add_argument_group("memory and speed")
-    network.add_argument(
+
+def _add_speed(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--dtype",
+        choices=("auto", "float32", "bfloat16", "float16", "bf16"),
+        default="auto",
+        help="precision of convolutions; auto takes 16 bits where the device computes in them "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
         "--tile",
         type=_tile,
         metavar="PIXELS",
         help="restore in overlapping tiles, a multiple of 64 from 192 on; less exact (default: "
         "whole frames, tiles if memory is short)",
     )
-    network.add_argument(
+    group.add_argument(
         "--verify", action="store_true", help="measure what tiles change on the first frame"
     )
-    network.add_argument(
+    group.add_argument(
         "--batch",
         type=_number(1, 64),
         metavar="N",
         help="frames at a time (default: 1 on a CPU, what fits up to 8 on a GPU)",
     )
-    network.add_argument(
-        "--dtype",
-        choices=("float32", "bf16"),
-        default="float32",
-        help="bf16 is faster where the device has it, and less exact (default: %(default)s)",
-    )
-    explaining.add_arguments(parser)
-    arguments = parser.parse_intermixed_args(argv)
-    *arguments.inputs, arguments.output = arguments.paths
-    if not arguments.inputs:
-        parser.error("OUT is missing: name IN and OUT")
-    return arguments
+
+
+def _with_threshold(argv: Sequence[str]) -> list[str]:
+    """Give ``--only-blurry`` a value where none follows, so that it takes no file for one."""
+    given = list(argv)
+    for place, each in enumerate(given):
+        following = given[place + 1] if place + 1 < len(given) else ""
+        if each == "--only-blurry":
+            given[place] = "--only-blurry=default"
+            if _is_number(following):
+                given[place : place + 2] = [f"--only-blurry={following}"]
+    return given
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _only_blurry(text: str) -> float | bool:
+    if text == "default":
+        return True
+    if not _is_number(text) or not 0 <= float(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of pixels, 0 or more, not {text}")
+    return float(text)
+
+
+def _share(text: str) -> float:
+    if not _is_number(text) or not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text}")
+    return float(text)
 
 
 def _number(lowest: int, highest: int) -> Callable[[str], int]:

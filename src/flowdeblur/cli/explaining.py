@@ -1,4 +1,4 @@
-"""``flowdeblur deblur --explain``: its arguments, checks before the work, and the pass itself."""
+"""``flowdeblur deblur --explain``: arguments, checks, and the explanation itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # imported in the functions instead, so that --help does not 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that belong together."""
+    """Add the options about explanations."""
     group = parser.add_argument_group("explanation")
     group.add_argument(
         "--explain",
@@ -40,14 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(arguments: argparse.Namespace, reader: FrameReader | None) -> None:
-    """See, before any work, that the explanation can be written and that nothing gets lost.
+    """Check, before any work, that the explanation can be written and replaces nothing unasked.
 
     Args:
-        arguments: of the command.
-        reader: the clip; None where the command restores several.
+        arguments: arguments of the command.
+        reader: the clip; None where the command restores several, or a pipe.
 
     Raises:
-        UserError: one line that names the remedy.
+        UserError: it cannot.
     """
     folder: Path | None = arguments.explain
     if folder is None:
@@ -59,35 +59,47 @@ def check(arguments: argparse.Namespace, reader: FrameReader | None) -> None:
     if reader is None:
         raise UserError("--explain: explains one clip; name a single IN")
 
-    from flowdeblur.explain.clip import check_choice
+    from flowdeblur.explain.explain_clip import check_choice
     from flowdeblur.video.journal import is_unfinished
 
     check_choice(arguments.frames, reader)
-    if folder.is_file():
-        raise UserError(f"{folder}: is a file; name a folder for --explain")
     for taken, name in ((reader.path, "IN"), (Path(arguments.output), "OUT")):
         if folder.resolve() == taken.resolve():
             raise UserError(f"{folder}: is {name} itself; name another folder for --explain")
+    resumes = is_unfinished(Path(arguments.output))
+    check_folder(folder, overwrite=arguments.overwrite or resumes, option="--explain")
+
+
+def check_folder(folder: Path, *, overwrite: bool, option: str) -> None:
+    """Check that a folder for a page can be written and replaces nothing unasked.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if folder.is_file():
+        raise UserError(f"{folder}: is a file; name a folder for {option}")
     if not folder.absolute().parent.is_dir():
         raise UserError(f"{folder.absolute().parent}: no such folder; create it")
-    if _is_told(arguments) and not is_unfinished(Path(arguments.output)):
+    if _is_filled(folder) and not overwrite:
         raise UserError(f"{folder}: exists already; name another folder or pass --overwrite")
 
 
-def explain(
+def write_explanation(
     arguments: argparse.Namespace, network: Network, reader: FrameReader, device: torch.device
 ) -> None:
-    """Write the explanation if it is asked for, and say where it is.
+    """Write the explanation if it is asked for, and print where it is.
 
-    A command that goes on with an unfinished OUT has written it before.
+    A command that resumes an unfinished OUT has written it before.
     """
-    if arguments.explain is None or _is_told(arguments):
+    if arguments.explain is None:
+        return
+    if _is_filled(arguments.explain) and not arguments.overwrite:
         return
 
-    from flowdeblur.explain.clip import explain_clip
+    from flowdeblur.explain.explain_clip import explain_clip
 
     duty_cycle = DUTY_CYCLE if arguments.duty_cycle is None else arguments.duty_cycle
-    told = explain_clip(
+    explained = explain_clip(
         network,
         reader,
         arguments.explain,
@@ -96,16 +108,14 @@ def explain(
         device=device,
         cuts=arguments.cuts,
     )
-    gains = [each.motion.gain for each in told if each.motion is not None]
+    gains = [each.motion.gain for each in explained if each.motion is not None]
     mean = f" (re-blur gain {sum(gains) / len(gains):+.2f} dB)" if gains else ""
-    count = f"{len(told)} frame{'s' * (len(told) != 1)}"
+    count = f"{len(explained)} frame{'s' * (len(explained) != 1)}"
     print(f"explained {count}{mean}: {arguments.explain / 'index.html'}")
 
 
-def _is_told(arguments: argparse.Namespace) -> bool:
-    """Whether an explanation is there that is not to be replaced."""
-    folder: Path = arguments.explain
-    return folder.is_dir() and any(folder.iterdir()) and not arguments.overwrite
+def _is_filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _frames(text: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""What becomes of an upload: within limits, one at a time, in a folder that goes away."""
+"""Uploads of the demo: within limits, one at a time, in a folder that is removed afterwards."""
 
 from __future__ import annotations
 
@@ -8,45 +8,30 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from flowdeblur.demo.limits import LimitedReader, Limits, StoppedError
 from flowdeblur.errors import FlowdeblurError, RuntimeFailureError, UserError
 from flowdeblur.explain import DUTY_CYCLE
-from flowdeblur.explain.clip import explain_clip
+from flowdeblur.explain.explain_clip import explain_clip
 from flowdeblur.types import Network
-from flowdeblur.video.clip import Frame, FrameReader, Sink, in_words
+from flowdeblur.video.clip import FrameReader, in_words
+from flowdeblur.video.deblur import DeblurJob
 from flowdeblur.video.inputs import InputClip, find_sources
-from flowdeblur.video.restore import restore
-from flowdeblur.video.writer import writing_image, writing_video
+from flowdeblur.video.outputs import choose_output
+from flowdeblur.video.progress import Progress, duration
+from flowdeblur.video.settings import Settings
 
 _BUSY = ("waiting", "working")
+_CONTROLS = ("scale", "strength", "only_blurry", "keep_grain")
+_FAILED = "it could not be restored; see the terminal of this demo for details"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is taken in.
-
-    Attributes:
-        megabytes: of all files of an upload together.
-        frames: of a clip.
-        pixels: of a frame.
-        jobs: uploads that are kept or wait; the oldest idle one makes room for another.
-        seconds: after which an upload and its results are removed.
-    """
-
-    megabytes: int = 200
-    frames: int = 150
-    pixels: int = 1920 * 1088
-    jobs: int = 4
-    seconds: float = 3600
 
 
 @dataclass
@@ -54,16 +39,22 @@ class Job:
     """An upload and its results.
 
     Attributes:
-        folder: holds them, and nothing else.
+        folder: contains them, and nothing else.
         state: ``uploading``, ``waiting``, ``working``, ``done`` or ``failed``.
-        message: for the user: what is being done, or what went wrong, in one line.
+        message: for the user: the current step, or what went wrong, in one line.
+        share: finished share of the frames, 0 to 1; None before the first.
         restored: the result, when done.
+        before: the input as a video that browsers play, when done.
+        settings: what the user chose.
     """
 
     folder: Path
     state: str = "uploading"
     message: str = ""
+    share: float | None = None
     restored: Path | None = None
+    before: Path | None = None
+    settings: Settings = field(default_factory=Settings)
     uploaded: list[Path] = field(default_factory=list)
     bytes: int = 0
     born: float = field(default_factory=time.monotonic)
@@ -75,18 +66,14 @@ class Job:
         return self.folder / "explanation" / "index.html"
 
 
-class _Stopped(Exception):
-    """The user no longer wants the result."""
-
-
 class Jobs:
-    """All uploads, worked off one after the other in a thread of their own.
+    """All uploads, processed one after the other in a thread.
 
     Args:
         folder: empty; everything is kept in it.
-        network: see :func:`flowdeblur.video.restore.restore`.
+        network: restores the frames.
         device: where to compute.
-        limits: of uploads.
+        limits: limits of uploads.
     """
 
     def __init__(
@@ -103,10 +90,10 @@ class Jobs:
         self._thread = ThreadPoolExecutor(1, "restoring")
 
     def create(self) -> str:
-        """Make room for an upload; returns the name that nobody can guess.
+        """Make room for an upload; returns a name that cannot be guessed.
 
         Raises:
-            UserError: too many are under way.
+            UserError: too many are waiting.
         """
         with self._lock:
             idle = [name for name, job in self._jobs.items() if job.state not in _BUSY]
@@ -121,35 +108,58 @@ class Jobs:
             return name
 
     def find(self, name: str) -> Job | None:
-        """The job of that name, if there is one."""
+        """The job with this name; None if there is none."""
         return self._jobs.get(name)
 
     def receive(self, job: Job, name: str, length: int) -> Path:
-        """Say where to write a file of an upload.
+        """Choose where to write a file of an upload.
 
         Args:
-            job: the upload.
-            name: as the user knows it.
+            job: of the upload.
+            name: the file's own name.
             length: in bytes.
 
         Raises:
             UserError: too large, or too many files.
         """
-        job.bytes += length
-        if job.bytes > self.limits.megabytes * 2**20:
+        if job.bytes + length > self.limits.megabytes * 2**20:
             raise UserError(f"more than {self.limits.megabytes} MB; cut the clip shorter")
         if job.state != "uploading" or len(job.uploaded) == 2:
-            raise UserError("drop one video, or two pictures")
+            raise UserError("drop one video, or two images")
         path = job.folder / "in" / (re.sub(r"[^\w.() -]", "_", name)[-80:].lstrip(". ") or "file")
         if path in job.uploaded:
             path = path.with_name(f"2 {path.name}")
         path.parent.mkdir(exist_ok=True)
         job.uploaded.append(path)
+        job.bytes += length
         return path
 
-    def start(self, job: Job) -> None:
-        """Restore an upload as soon as its turn comes."""
-        job.state, job.message = "waiting", "waiting for another clip"
+    def discard(self, job: Job, path: Path, length: int) -> None:
+        """Forget a file whose upload broke off, so that it can be sent again."""
+        job.uploaded.remove(path)
+        job.bytes -= length
+        path.unlink(missing_ok=True)
+
+    def start(self, job: Job, controls: dict[str, Any]) -> None:
+        """Restore an upload when its turn comes.
+
+        Args:
+            job: the upload.
+            controls: ``scale``, ``strength``, ``only_blurry`` and ``keep_grain``, as far as the
+                user chose them.
+
+        Raises:
+            UserError: a control is unknown or has a wrong value.
+        """
+        if unknown := sorted(controls.keys() - set(_CONTROLS)):
+            raise UserError(f"{unknown[0]}: no such control")
+        try:
+            job.settings = Settings(device=str(self._device), **controls)
+        except TypeError:
+            raise UserError("a control has a value of the wrong type") from None
+        busy = any(each.state in _BUSY for each in self._jobs.values())
+        job.state = "waiting"
+        job.message = "waiting for another clip to finish" if busy else "starting"
         self._thread.submit(self._work, job)
 
     def remove(self, name: str) -> None:
@@ -181,29 +191,33 @@ class Jobs:
             return
         try:
             job.state = "working"
-            job.restored = self._restore(job)
+            self._restore(job)
             job.state = "done"
-        except _Stopped:
+        except StoppedError:
             pass
         except FlowdeblurError as error:
-            # Where the file lies on this machine is nobody's business.
+            # Local paths are omitted to avoid leaking them.
             job.message = str(error).replace(f"{job.folder}/in/", "").replace(str(job.folder), "")
             job.state = "failed"
         except Exception:
-            if not job.stopped.is_set():  # else its folder has gone
+            if not job.stopped.is_set():  # otherwise its folder is gone
                 _log.exception("restoring an upload failed")
-            job.message = "it could not be restored; the terminal of this demo tells why"
-            job.state = "failed"
+            job.message, job.state = _FAILED, "failed"
         finally:
             shutil.rmtree(job.folder / "in", ignore_errors=True)
             if job.stopped.is_set():
                 shutil.rmtree(job.folder, ignore_errors=True)
 
-    def _restore(self, job: Job) -> Path:
-        source = _source(job.uploaded)
-        reader = source.open(None)
-        self._check(reader)
-        job.message = "looking at its motion"
+    def _restore(self, job: Job) -> None:
+        clip = _clip(job.uploaded)
+        reader = LimitedReader(clip.open(None), job.stopped, self.limits.frames)
+        height, width = reader.size
+        if height * width > self.limits.pixels:
+            raise UserError(
+                f"{reader.path}: {in_words(reader.size)} is too large for the demo; "
+                "use flowdeblur deblur"
+            )
+        job.message = "explaining three frames"
         explain_clip(
             self._network,
             reader,
@@ -212,67 +226,54 @@ class Jobs:
             duty_cycle=DUTY_CYCLE,
             device=self._device,
         )
-        with ExitStack() as stack:
-            path, write = _open_output(source, reader, job.folder, stack)
-            frames = self._limited(reader, job)
-            restored = restore(self._network, frames, device=self._device)
-            for number, frame in enumerate(restored, 1):
-                if source.is_video or number == 1:
-                    write(frame)
-                job.message = f"restored frame {number} of {reader.expected or 'the clip'}"
+
+        def show(progress: Progress) -> None:
+            if job.stopped.is_set():
+                raise StoppedError
+            job.message, job.share = _in_words(progress)
+
+        if not clip.is_video:
+            job.restored = job.folder / "restored.png"
+            _deblur(job, clip, reader).run(self._network, show)
+        else:
+            # MP4 holds not every kind of sound; browsers do not play Matroska.
+            job.restored = job.folder / "restored.mp4"
+            work = _deblur(job, clip, reader)
+            try:
+                report = work.run(self._network, show)
+            except UserError:
+                job.restored = job.folder / "restored.mkv"
+                report = _deblur(job, clip, reader).run(self._network, show)
+            job.before = report.comparison
         if reader.damage:
             raise RuntimeFailureError(f"{reader.path}: {reader.damage}")
-        return path
-
-    def _check(self, reader: FrameReader) -> None:
-        height, width = reader.size
-        if height * width > self.limits.pixels:
-            raise UserError(
-                f"{reader.path}: {in_words(reader.size)} is too large for the demo; "
-                "use flowdeblur deblur"
-            )
-        if reader.expected is not None and reader.expected > self.limits.frames:
-            raise self._too_long(reader)
-
-    def _limited(self, reader: FrameReader, job: Job) -> Iterator[Frame]:
-        for number, frame in enumerate(reader):
-            if job.stopped.is_set():
-                raise _Stopped
-            if number == self.limits.frames:  # its header told another number
-                raise self._too_long(reader)
-            yield frame
-
-    def _too_long(self, reader: FrameReader) -> UserError:
-        return UserError(
-            f"{reader.path}: more than {self.limits.frames} frames; cut it shorter, "
-            "or use flowdeblur deblur"
-        )
 
 
-def _source(uploaded: list[Path]) -> InputClip:
-    sources = find_sources([re.sub(r"([*?[])", r"[\1]", str(each)) for each in uploaded])
-    if len(sources) != 1 or len(sources[0].images) not in (0, 2):
-        raise UserError("drop one video, or two pictures taken one right after the other")
-    return sources[0]
+def _deblur(job: Job, clip: InputClip, reader: FrameReader) -> DeblurJob:
+    assert job.restored is not None
+    settings = replace(job.settings, compare="input" if clip.is_video else None)
+    output = choose_output(str(job.restored), clip, reader, settings.encoding(), overwrite=False)
+    return DeblurJob(reader, output, settings)
+
+
+def _in_words(progress: Progress) -> tuple[str, float | None]:
+    """A line for the user, and the finished share."""
+    if progress.total is None:
+        return f"restored {progress.done} frames", None
+    left = progress.seconds_left
+    rest = "" if left is None else f", {duration(left)} left"
+    line = f"restored {progress.done} of {progress.total} frames{rest}"
+    return line, min(1.0, progress.done / max(progress.total, 1))
+
+
+def _clip(uploaded: list[Path]) -> InputClip:
+    clips = find_sources([re.sub(r"([*?[])", r"[\1]", str(each)) for each in uploaded])
+    if len(clips) != 1 or len(clips[0].images) not in (0, 2):
+        raise UserError("drop one video, or two images taken one right after the other")
+    return clips[0]
 
 
 def _chosen(reader: FrameReader) -> list[int]:
     """The frames to explain: three, where their number is known."""
     count = reader.count or 1
     return sorted({0, count // 2, max(count - 2, 0)}) if count > 2 else [0]
-
-
-def _open_output(
-    source: InputClip, reader: FrameReader, folder: Path, stack: ExitStack
-) -> tuple[Path, Sink]:
-    if not source.is_video:
-        path = folder / "restored.png"
-        return path, stack.enter_context(writing_image(path))
-    path = folder / "restored.mp4"
-    try:
-        writing = writing_video(path, reader.size, reader.format, source=source.path)
-        return path, stack.enter_context(writing)
-    except UserError:  # MP4 holds not every kind of sound; browsers do not play Matroska
-        path = path.with_suffix(".mkv")
-        writing = writing_video(path, reader.size, reader.format, source=source.path)
-        return path, stack.enter_context(writing)

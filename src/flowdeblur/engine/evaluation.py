@@ -31,16 +31,17 @@ from flowdeblur.evaluation.report import (
     warp_error_table,
 )
 from flowdeblur.evaluation.restorers import (
+    BlurryInput,
     FromFolder,
     FromNetwork,
     Restorer,
     SameFrame,
-    Unrestored,
 )
 from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, score
 from flowdeblur.evaluation.temporal import WarpError
 from flowdeblur.files import filling, sha256, write_text
 from flowdeblur.networks.contract import require_network
+from flowdeblur.networks.scales import choose_scale
 from flowdeblur.types import Network, Source
 
 
@@ -56,6 +57,7 @@ class Request:
         same_frame: whether the current frame is also given as all frames.
         motion_bins: edges, pixels.
         warp_error: whether flicker is measured.
+        scale: scales that the network restores at, coarse to fine; ``auto`` chooses for each frame.
         save_frames: whether the restored frames are written.
         device: where to compute; None takes the GPU if there is one.
         seed: that the data refer to; what is scored does not depend on it.
@@ -70,6 +72,7 @@ class Request:
     motion_bins: Sequence[float]
     warp_error: bool
     save_frames: bool
+    scale: str | float | Sequence[float]
     device: str | None
     seed: int
     run_dir: str
@@ -190,7 +193,7 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
             "weights: name a weights file or a run folder to restore with, or else "
             "predictions=DIR, a folder of restored frames (one of the two)"
         )
-    blurry: dict[str, Restorer] = {"blurry": Unrestored(0)}
+    blurry: dict[str, Restorer] = {"blurry": BlurryInput(0)}
     if request.predictions is not None:
         if request.same_frame or request.save_frames:
             key = "same_frame" if request.same_frame else "save_frames"
@@ -202,8 +205,8 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
     network = _network(path, model, request.allow).to(device).eval()
     current = network.current_index
     methods: dict[str, Restorer] = {
-        "blurry": Unrestored(current),
-        "restored": FromNetwork(network),
+        "blurry": BlurryInput(current),
+        "restored": FromNetwork(network, choose_scale(request.scale, memory=0, option="scale=")),
     }
     if request.same_frame:
         if len(network.frame_offsets) == 1:
@@ -212,6 +215,7 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
     facts = {
         "weights": str(path),
         "weights_sha256": sha256(path),
+        "scale": request.scale,
         "parameters": sum(each.numel() for each in network.parameters()),
     }
     # Where the network predicts no flow, the data may still know it.

@@ -15,6 +15,7 @@ from torch import Tensor
 from flowdeblur.errors import UserError
 from flowdeblur.networks.flow_guided import at_full_size
 from flowdeblur.networks.inference import infer
+from flowdeblur.networks.scales import FULL, AutoScale, Scales
 from flowdeblur.types import Network, Sample
 from flowdeblur.video.images import SUFFIXES, read_image
 
@@ -23,8 +24,8 @@ class Prediction(NamedTuple):
     """A restored frame.
 
     Attributes:
-        restored: (3, H, W), RGB in [0, 1] or somewhat beyond.
-        flow: (2 N, H, W) in pixels, as far as the restorer predicts flow.
+        restored: (3, H, W), RGB, not clamped to [0, 1].
+        flow: (2 N, H, W) in pixels; None where the restorer predicts no flow.
     """
 
     restored: Tensor
@@ -35,7 +36,7 @@ Restorer = Callable[[Sample], Prediction]
 
 
 @dataclass(frozen=True)
-class Unrestored:
+class BlurryInput:
     """The blurry frame as it is.
 
     Attributes:
@@ -51,13 +52,15 @@ class Unrestored:
 
 @dataclass(frozen=True)
 class FromNetwork:
-    """What a network makes of a sample's frames.
+    """A network's restoration of a sample's frames.
 
     Attributes:
         network: in evaluation mode, on the sample's device.
+        scale: see :func:`flowdeblur.networks.inference.infer`.
     """
 
     network: Network
+    scale: Scales | AutoScale = FULL
 
     def __call__(self, sample: Sample) -> Prediction:
         """Restore.
@@ -65,7 +68,7 @@ class FromNetwork:
         Raises:
             RuntimeFailureError: the output is not finite, or the device's memory does not suffice.
         """
-        output = infer(self.network, sample["frames"][None].float() / 255)
+        output = infer(self.network, sample["frames"][None].float() / 255, scale=self.scale)
         restored = output.restored[0]
         if not output.flows:
             return Prediction(restored)
@@ -74,10 +77,10 @@ class FromNetwork:
 
 @dataclass(frozen=True)
 class SameFrame:
-    """What a restorer makes of the current frame given as all frames (Fig. 6 of the paper).
+    """A restoration of the current frame given as all frames (Fig. 6 of the paper).
 
-    Without motion between its frames a network should see none, and the difference to its usual
-    output is what the neighbours are worth.
+    A network should see no motion between equal frames; the difference to its usual output is
+    what the neighbours contribute.
 
     Attributes:
         restorer: gets the frames.

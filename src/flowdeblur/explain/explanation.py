@@ -1,4 +1,4 @@
-"""What can be said of one restored frame without its ground truth."""
+"""Measures of one restored frame that need no ground truth."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from torch import Tensor
 
 from flowdeblur.blur.kernels import Trail, reblur, trail_inside
 from flowdeblur.networks.flow_guided import at_full_size
-from flowdeblur.types import Network, Restoration
+from flowdeblur.networks.inference import infer
+from flowdeblur.types import Network
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """The motion that a network sees, and what follows from it.
+    """The motion that a network predicts, and the re-blurred frame that follows from it.
 
     Attributes:
         flow: (2, H, W) in pixels, to the neighbour in ``flow_offsets`` that comes last.
         trail: of the frame's pixels, (1, 2, H, W) each.
         reblurred: (3, H, W), the restored frame blurred along the trail.
         consistency: PSNR (dB) of ``reblurred`` against the input.
-        consistency_of_input: the same of the input blurred along the trail: what a network that
-            changes nothing would score.
+        consistency_of_input: the same for the input blurred along the trail, the score of a network
+            that changes nothing.
     """
 
     flow: Tensor
@@ -39,12 +40,12 @@ class Motion:
 
 
 @dataclass(frozen=True, slots=True)
-class StillPair:
-    """The frame given twice, as if nothing moved (Fig. 6).
+class SameFrameResult:
+    """Result for the current frame given as all frames, as if nothing moved (Fig. 6).
 
     Attributes:
         restored: (3, H, W).
-        flow: (2, H, W) in pixels; near zero where the network has learnt what flow is.
+        flow: (2, H, W) in pixels; near zero if the network has learned to predict flow.
     """
 
     restored: Tensor
@@ -53,12 +54,12 @@ class StillPair:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One frame, all on the CPU; an attribute is None or empty where a network has no such thing.
+    """Explanation of one frame, on the CPU.
 
     Attributes:
         blurry: (3, H, W) in [0, 1], the input.
         restored: (3, H, W) in [0, 1].
-        rnn_weights: of ``Restoration``.
+        rnn_weights: see ``Restoration``; empty for networks without RNNs.
         motion: None for networks that predict no flow.
         still: None for networks that predict no flow.
     """
@@ -67,30 +68,30 @@ class Explanation:
     restored: Tensor
     rnn_weights: tuple[Tensor, ...]
     motion: Motion | None
-    still: StillPair | None
+    still: SameFrameResult | None
 
 
 @torch.inference_mode()
 def explain_frame(
     network: Network, frames: Tensor, directions: Sequence[int], duty_cycle: float
 ) -> Explanation:
-    """Restore a frame and keep what led to it.
+    """Restore a frame and keep its flow, kernels and RNN weights.
 
     Args:
-        network: as for :func:`flowdeblur.video.restore.restore`, in evaluation mode.
+        network: in evaluation mode.
         frames: (1, T, 3, H, W) in [0, 1], on the network's device.
         directions: for each of ``network.flow_offsets`` -1 where the neighbour was taken before the
             frame, 1 where after it, 0 where it is the frame itself.
         duty_cycle: exposure / frame interval, in [0, 1].
     """
-    blurry = frames[:, network.frame_offsets.index(0)]
-    result: Restoration = network(frames, keep_rnn_weights=True)
+    blurry = frames[:, network.current_index]
+    result = infer(network, frames, keep_rnn_weights=True)
     restored = result.restored.clamp(0, 1)
     motion = still = None
     if result.flows:
         motion = _motion(blurry, restored, result.flows[-1], directions, duty_cycle)
-        twice: Restoration = network(blurry[:, None].expand_as(frames), keep_rnn_weights=False)
-        still = StillPair(
+        twice = infer(network, blurry[:, None].expand_as(frames))
+        still = SameFrameResult(
             twice.restored[0].clamp(0, 1).cpu(),
             at_full_size(twice.flows[-1], _size(blurry))[0, -2:].cpu(),
         )
@@ -110,8 +111,8 @@ def consistency(
         duty_cycle: exposure / frame interval, in [0, 1].
 
     Returns:
-        The blurred frame, and its PSNR in dB over the pixels that see nothing from beyond the
-        frame; equal pictures score 100.
+        The blurred frame, and its PSNR in dB over the pixels whose trail lies inside the frame;
+        equal images score 100.
     """
     blurred = reblur(sharp, trail, duty_cycle)
     seen = trail_inside(trail, duty_cycle).expand_as(blurred)

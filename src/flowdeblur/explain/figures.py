@@ -1,4 +1,4 @@
-"""The pictures and numbers that tell of an explanation, with captions that say how to read them."""
+"""Figures and numbers of an explanation, with captions that say how to read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from flowdeblur.explain.explanation import Explanation, Motion, StillPair
+from flowdeblur.explain.explanation import Explanation, Motion, SameFrameResult
 from flowdeblur.viz.drawing import (
     Drawn,
     difference_picture,
@@ -18,7 +18,7 @@ from flowdeblur.viz.panels import to_bytes
 
 
 class Figure(NamedTuple):
-    """A picture with its name in the folder, its title on the page, and how to read it."""
+    """An image with its file name, its title on the page, and a caption on how to read it."""
 
     name: str
     title: str
@@ -26,14 +26,14 @@ class Figure(NamedTuple):
     picture: Drawn
 
 
-class Story(NamedTuple):
-    """All that is shown of a frame.
+class FramePage(NamedTuple):
+    """Part of the page about one frame.
 
     Attributes:
-        name: of the frame.
-        facts: numbers with their units, by what they are.
-        compared: the input first, then what it can be compared with by a slider.
-        figures: the other pictures.
+        name: frame name.
+        facts: numbers with their units, by title.
+        compared: the input first, then the images that a slider compares it with.
+        figures: the other images.
     """
 
     name: str
@@ -42,22 +42,22 @@ class Story(NamedTuple):
     figures: list[Figure]
 
 
-def tell(name: str, explanation: Explanation, duty_cycle: float) -> Story:
+def frame_page(name: str, explanation: Explanation, duty_cycle: float) -> FramePage:
     """Draw and describe an explanation.
 
     Args:
-        name: of the frame.
-        explanation: of the frame.
-        duty_cycle: exposure / frame interval that was assumed, in [0, 1].
+        name: frame name.
+        explanation: explanation of the frame.
+        duty_cycle: assumed exposure / frame interval, in [0, 1].
     """
     blurry, restored = explanation.blurry, explanation.restored
     facts = {"mean change, of 255 levels": f"{_levels(blurry, restored):.2f}"}
     compared = [
-        Figure("input", "input", "The frame as it came.", to_bytes(blurry[None])[0]),
-        Figure("restored", "restored", "What the network made of it.", to_bytes(restored[None])[0]),
+        Figure("input", "input", "The input frame.", to_bytes(blurry[None])[0]),
+        Figure("restored", "restored", "The network's output.", to_bytes(restored[None])[0]),
     ]
     difference, times = difference_picture(blurry, restored)
-    caption = f"Restored minus input, {times:g} times as strong, around mid-grey (no change)."
+    caption = f"Restored minus input, amplified {times:g} times; mid-grey is no change."
     figures = [Figure("difference", "difference", caption, difference)]
     if explanation.motion is not None:
         figures = [*_motion_figures(blurry, explanation.motion, duty_cycle), *figures]
@@ -66,7 +66,7 @@ def tell(name: str, explanation: Explanation, duty_cycle: float) -> Story:
             Figure(
                 "reblurred",
                 "restored, blurred again",
-                "The restored frame blurred along its flow. The nearer it is to the input, the "
+                "The restored frame blurred along its flow. The closer it is to the input, the "
                 "better flow, duty cycle and restoration agree.",
                 to_bytes(explanation.motion.reblurred[None])[0],
             )
@@ -80,11 +80,11 @@ def tell(name: str, explanation: Explanation, duty_cycle: float) -> Story:
         size = blurry.shape[-2], blurry.shape[-1]
         picture, brightest = weights_picture(explanation.rnn_weights, size)
         caption = (
-            "Mean size of the RNN weights over channels, for each sweep and scale: dark forgets at "
+            "Mean absolute RNN weight over channels, for each sweep and scale: dark forgets at "
             f"once, light yellow ({brightest:.2f} here) remembers longest."
         )
         figures.append(Figure("rnn_weights", "RNN weights", caption, picture))
-    return Story(name, facts, compared, figures)
+    return FramePage(name, facts, compared, figures)
 
 
 def _motion_figures(blurry: Tensor, motion: Motion, duty_cycle: float) -> list[Figure]:
@@ -98,15 +98,15 @@ def _motion_figures(blurry: Tensor, motion: Motion, duty_cycle: float) -> list[F
             "flow",
             "optical flow",
             "Hue is the direction as in the key, saturation the length; the longest vector is "
-            f"{longest:.1f} px a frame. Arrows are {flow.times:.1f} times as long as the motion.",
+            f"{longest:.1f} px per frame. Arrows are {flow.times:.1f} times as long as the motion.",
             flow.picture,
         ),
         Figure(
             "kernels",
             "blur kernels",
-            "What the flow says of the blur: a point of light would be smeared into this shape "
-            f"while the shutter is open ({duty_cycle:g} of a frame interval). {kernels.times:g} "
-            "times as large as life.",
+            "Blur kernels implied by the flow: a point of light is smeared into this shape "
+            f"while the shutter is open ({duty_cycle:g} of a frame interval). Enlarged "
+            f"{kernels.times:g} times.",
             kernels.picture,
         ),
     ]
@@ -116,30 +116,30 @@ def _motion_facts(motion: Motion, duty_cycle: float) -> dict[str, str]:
     lengths = motion.trail.length_px(duty_cycle)
     return {
         "re-blur consistency": f"{motion.consistency:.2f} dB",
-        "the same without restoring": f"{motion.consistency_of_input:.2f} dB",
+        "re-blur consistency of the input": f"{motion.consistency_of_input:.2f} dB",
         "re-blur gain": f"{motion.gain:+.2f} dB",
-        "mean flow": f"{_mean_length(motion.flow):.2f} px a frame",
+        "mean flow": f"{_mean_length(motion.flow):.2f} px per frame",
         "blur kernels, mean and longest": f"{float(lengths.mean()):.1f}, "
         f"{float(lengths.max()):.1f} px",
     }
 
 
-def _still_facts(blurry: Tensor, still: StillPair) -> dict[str, str]:
+def _still_facts(blurry: Tensor, still: SameFrameResult) -> dict[str, str]:
     return {
         "frame given twice: mean change": f"{_levels(blurry, still.restored):.2f}",
         "frame given twice: mean flow": f"{_mean_length(still.flow):.2f} px",
     }
 
 
-def _still(still: StillPair) -> Figure:
+def _still(still: SameFrameResult) -> Figure:
     caption = (
-        "The same network, given this frame twice, as if nothing moved. What blur is left here "
-        "and gone in the restored frame was removed because of the second frame."
+        "The same network, given this frame twice, as if nothing moved. Blur that remains here "
+        "and is gone in the restored frame was removed because of the second frame."
     )
     return Figure("given_twice", "frame given twice", caption, to_bytes(still.restored[None])[0])
 
 
-def _still_flow(still: StillPair, reach_px: float) -> Figure:
+def _still_flow(still: SameFrameResult, reach_px: float) -> Figure:
     caption = "Flow of the frame given twice, in the colours of the flow above; it should be white."
     picture = flow_picture(still.flow, max(reach_px, 1.0)).picture
     return Figure("given_twice_flow", "flow, frame given twice", caption, picture)

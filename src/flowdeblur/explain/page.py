@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else: pictures, style and script are inside."""
+"""A self-contained HTML page: images, style and script are embedded."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from string import Template
 
 from PIL import Image
 
-from flowdeblur.explain.figures import Figure, Story
+from flowdeblur.explain.figures import Figure, FramePage
 from flowdeblur.viz.drawing import Drawn, wheel_picture
 
-WIDEST_PX = 1600
-"""Wider pictures are reduced on the page; the files beside it are not."""
+MAX_WIDTH_PX = 1600
+"""Wider images are reduced on the page; the files beside it are not."""
 
 
-def page(title: str, introduction: str, stories: Sequence[Story]) -> str:
-    """Lay out the stories of frames.
+def page(title: str, introduction: str, frames: Sequence[FramePage]) -> str:
+    """Write the page.
 
     Args:
         title: heading of the page.
         introduction: a sentence under it.
-        stories: one a frame.
+        frames: parts of the page, one per frame.
 
     Returns:
         The HTML document.
@@ -33,29 +33,34 @@ def page(title: str, introduction: str, stories: Sequence[Story]) -> str:
     return template.substitute(
         title=escape(title),
         introduction=escape(introduction),
-        wheel=_embedded(wheel_picture()),
+        key=_key() if any(each.name == "flow" for part in frames for each in part.figures) else "",
         contents="".join(
-            f'<li><a href="#frame-{number}">{escape(story.name)}</a></li>'
-            for number, story in enumerate(stories)
+            f'<li><a href="#frame-{number}">{escape(each.name)}</a></li>'
+            for number, each in enumerate(frames)
         ),
-        frames="".join(_frame(number, story) for number, story in enumerate(stories)),
+        frames="".join(_frame(number, each) for number, each in enumerate(frames)),
     )
 
 
-def _frame(number: int, story: Story) -> str:
+def _key() -> str:
+    """The key to the colours of a flow."""
+    return f'<figure><img src="{_embedded(wheel_picture())}" alt="">flow direction</figure>'
+
+
+def _frame(number: int, frame: FramePage) -> str:
     facts = "".join(
         f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>"
-        for what, value in story.facts.items()
+        for what, value in frame.facts.items()
     )
     figures = "".join(
         f'<figure class="{"wide" if each.name == "rnn_weights" else ""}">'
         f"{_image(each)}<figcaption><b>{escape(each.title)}</b> "
         f"{escape(each.caption)}</figcaption></figure>"
-        for each in story.figures
+        for each in frame.figures
     )
     return (
-        f'<section id="frame-{number}"><h2>Frame {escape(story.name)}</h2>'
-        f"{_slider(number, story.compared)}<dl>{facts}</dl>"
+        f'<section id="frame-{number}"><h2>Frame {escape(frame.name)}</h2>'
+        f"{_slider(number, frame.compared)}<dl>{facts}</dl>"
         f'<div class="figures">{figures}</div></section>'
     )
 
@@ -93,7 +98,7 @@ def _image(figure: Figure, attributes: str = "") -> str:
 
 def _embedded(picture: Drawn) -> str:
     image = Image.fromarray(picture)
-    image.thumbnail((WIDEST_PX, 16 * WIDEST_PX), Image.Resampling.LANCZOS)
+    image.thumbnail((MAX_WIDTH_PX, 16 * MAX_WIDTH_PX), Image.Resampling.LANCZOS)
     content = io.BytesIO()
     image.save(content, "WEBP", quality=92)
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from flowdeblur.blur.kernels import Trail, blur_kernels, trail_distance
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.metrics import psnr
-from flowdeblur.explain.explanation import Motion, consistency, explain_frame
+from flowdeblur.explain.explanation import Explanation, consistency, explain_frame
 from flowdeblur.scenes import Scenes
 from flowdeblur.types import Network, Sample
 from flowdeblur.viz.drawing import Drawn, kernels_picture
@@ -24,10 +24,10 @@ _GRID_PX = 8
 
 @dataclass(frozen=True, slots=True)
 class SceneScore:
-    """What is known of a scene's kernels.
+    """Scores of a scene's blur kernels.
 
     Attributes:
-        key: of the scene.
+        key: key of the scene.
         ends_px: mean distance of the ends of implied and true trails, over visible pixels.
         ends_px_without_motion: the same with no motion instead of the network's.
         overlap: mean of the kernels' common mass, sum of min(implied, true), 0 .. 1, on a grid.
@@ -52,7 +52,9 @@ class SceneScore:
     psnr_gain_db: float
 
 
-def measure(network: Network, scenes: Scenes, rows: int = 4) -> tuple[list[SceneScore], Drawn]:
+def compare_kernels(
+    network: Network, scenes: Scenes, rows: int = 4
+) -> tuple[list[SceneScore], Drawn]:
     """Compare kernels on every scene.
 
     Args:
@@ -61,28 +63,30 @@ def measure(network: Network, scenes: Scenes, rows: int = 4) -> tuple[list[Scene
         rows: how many scenes are drawn.
 
     Returns:
-        The scores, and a picture of the first scenes: blurry, restored, true and implied kernels.
+        The scores, and an image of the first scenes: blurry, restored, true and implied kernels.
 
     Raises:
         UserError: the network predicts no flow.
     """
     if not network.flow_offsets:
-        raise UserError("these weights predict no flow, so that they imply no kernels; use others")
+        raise UserError("these weights predict no flow, so there are no kernels to compare")
     scores: list[SceneScore] = []
     drawn: list[tuple[Tensor, ...]] = []
     for index, sample in _samples(network, scenes):
         duty_cycle = scenes.scene(index).duty_cycle
         frames, sharp = sample["frames"][None] / 255, sample["sharp"][None] / 255
-        told = explain_frame(network, frames, network.flow_offsets, duty_cycle)
-        assert told.motion is not None
+        explained = explain_frame(network, frames, network.flow_offsets, duty_cycle)
+        assert explained.motion is not None
         truth = Trail.of_flows(sample["flow"][None], network.flow_offsets)
-        score = _score(told.motion, truth, told.restored, told.blurry, sharp, sample, duty_cycle)
+        score = _score(explained, truth, sharp, sample, duty_cycle)
         scores.append(score)
         if len(drawn) < rows:
-            trails = (truth, told.motion.trail)
+            trails = (truth, explained.motion.trail)
             room = max(float(each.length_px(duty_cycle).max()) for each in trails)
-            kernels = (kernels_picture(told.blurry, each, duty_cycle, room) for each in trails)
-            drawn.append((told.blurry, told.restored, *(_tensor(each.picture) for each in kernels)))
+            kernels = (kernels_picture(explained.blurry, each, duty_cycle, room) for each in trails)
+            drawn.append(
+                (explained.blurry, explained.restored, *(_tensor(each.picture) for each in kernels))
+            )
     names = ("blurry", "restored", "true kernels", "implied kernels")
     columns = {name: torch.stack([row[place] for row in drawn]) for place, name in enumerate(names)}
     notes = [
@@ -133,14 +137,14 @@ def _samples(network: Network, scenes: Scenes) -> Iterator[tuple[int, Sample]]:
 
 
 def _score(
-    motion: Motion,
+    explained: Explanation,
     truth: Trail,
-    restored: Tensor,
-    blurry: Tensor,
     sharp: Tensor,
     sample: Sample,
     duty_cycle: float,
 ) -> SceneScore:
+    motion, restored, blurry = explained.motion, explained.restored, explained.blurry
+    assert motion is not None
     nothing = Trail(torch.zeros_like(truth.before), torch.zeros_like(truth.after))
     visible = sample["visible"].all(0)[None]
     before = float(psnr(blurry[None], sharp))

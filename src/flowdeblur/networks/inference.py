@@ -1,36 +1,123 @@
-"""Run a network on frames, and say in one line what went wrong."""
+"""The only way to run a network without gradients."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from flowdeblur.errors import RuntimeFailureError
+from flowdeblur.networks.scales import FULL, Scales, restore_at_scales
+from flowdeblur.networks.tiles import restore_in_tiles
 from flowdeblur.types import Network, Restoration
+
+_CPU_IS_FULL = "DefaultCPUAllocator"  # part of the only message that has no type of its own
+
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+
+
+def prepare(network: AnyNetwork, device: torch.device) -> AnyNetwork:
+    """Move a network to a device and put it into evaluation mode."""
+    return network.to(device).eval()
 
 
 @torch.inference_mode()
-def infer(network: Network, frames: Tensor) -> Restoration:
+def infer(
+    network: Network,
+    frames: Tensor,
+    *,
+    dtype: torch.dtype = torch.float32,
+    tile: int | None = None,
+    scale: Scales | Callable[[Tensor], Scales] = FULL,
+    keep_rnn_weights: bool = False,
+) -> Restoration:
     """Restore without gradients.
 
     Args:
         network: in evaluation mode, on the device of ``frames``.
         frames: (B, T, 3, H, W), RGB in [0, 1].
+        dtype: of convolutions; below float32 by autocast.
+        tile: restore in overlapping tiles of this height and width, a multiple of 64; None for
+            whole frames.
+        scale: scales to restore at, coarse to fine; or what chooses them for the current frames
+            (B, 3, H, W).
+        keep_rnn_weights: whether ``Restoration.rnn_weights`` is needed.
 
     Returns:
-        What the network returns, without ``rnn_weights``.
+        The network's output in float32. With tiles or a lower scale it holds the restored frame
+        only.
 
     Raises:
         RuntimeFailureError: the restored frame is not finite, or the device's memory does not
             suffice.
     """
+
+    def run(part: Tensor) -> Restoration:
+        with torch.autocast(part.device.type, dtype, enabled=dtype != torch.float32):
+            return network(part, keep_rnn_weights=keep_rnn_weights)
+
+    def restore(part: Tensor) -> Tensor:
+        return run(part).restored.float()
+
+    def restore_parts(part: Tensor) -> Tensor:
+        if tile is None or tile >= max(part.shape[-2:]):
+            return restore(part)
+        return restore_in_tiles(restore, part, tile)
+
+    with _memory_errors(frames):
+        scales = scale(frames[:, network.current_index]) if callable(scale) else scale
+        if scales == FULL and (tile is None or tile >= max(frames.shape[-2:])):
+            output = run(frames).float()
+        else:
+            output = Restoration(
+                restore_at_scales(restore_parts, frames, network.frame_offsets, scales)
+            )
+        finite = bool(output.restored.isfinite().all())
+    if not finite:
+        remedy = "its weights are damaged"
+        if dtype == torch.float16:
+            remedy = "float16 is too small for its values, or its weights are damaged; use float32"
+        raise RuntimeFailureError(f"the network's output is not finite; {remedy}")
+    return output
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far a frame restored in tiles is from the same frame restored whole.
+
+    Attributes:
+        psnr: in dB, infinite where there is none.
+        largest: in levels of 255.
+    """
+
+    psnr: float
+    largest: float
+
+
+def tile_difference(network: Network, frames: Tensor, tile: int) -> Difference:
+    """Compare tiles with the whole frame on one window (1, T, 3, H, W); see :func:`infer`."""
+    whole = infer(network, frames).restored.clamp(0, 1)
+    change = (infer(network, frames, tile=tile).restored.clamp(0, 1) - whole).double()
+    error = change.square().mean().item()
+    psnr = -10 * math.log10(error) if error else math.inf
+    return Difference(psnr, 255 * change.abs().max().item())
+
+
+@contextmanager
+def _memory_errors(frames: Tensor) -> Iterator[None]:
+    """Turn a memory error of any device into one line."""
     try:
-        output = network(frames, keep_rnn_weights=False)
-    except torch.OutOfMemoryError:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and _CPU_IS_FULL not in str(error):
+            raise
         height, width = frames.shape[-2:]
         raise RuntimeFailureError(
-            f"{frames.device} has too little memory for {width}x{height} frames; use the CPU"
+            f"{frames.device} has too little memory for {width}x{height} frames; "
+            "use smaller tiles (--tile), fewer frames at a time (--batch), or --device cpu"
         ) from None
-    if not output.restored.isfinite().all():
-        raise RuntimeFailureError("the network's output is not finite; its weights are damaged")
-    return output

@@ -162,13 +162,14 @@ def _format(stream: VideoStream, first: av.VideoFrame, *, sideways: bool) -> Vid
         rate=rate,
         time_base=Fraction(stream.time_base or 1 / rate),
         colour=Colour.of(first),
-        chroma=_chroma(first.format),
+        chroma=chroma_of(first.format),
         pixel_aspect=1 / aspect if sideways else aspect,
         deep=max(component.bits for component in first.format.components) > 8,
     )
 
 
-def _chroma(pixels: av.VideoFormat) -> str:
+def chroma_of(pixels: av.VideoFormat) -> str:
+    """Resolution of colour of a pixel format: yuv420p, yuv422p or yuv444p."""
     if len(pixels.components) < 3:
         return "yuv420p"  # grey
     of_two_by_two = pixels.chroma_width(2), pixels.chroma_height(2)

@@ -3,56 +3,64 @@
 from __future__ import annotations
 
 import itertools
-import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from flowdeblur.blur.estimate import estimate_blur
 from flowdeblur.devices import automatic_device
-from flowdeblur.errors import RuntimeFailureError
-from flowdeblur.neighbours import neighbour
+from flowdeblur.networks.inference import infer, prepare
 from flowdeblur.types import Network
-from flowdeblur.video.clip import Frame, in_words
+from flowdeblur.video.clip import Frame
+from flowdeblur.video.controls import Controls
 from flowdeblur.video.images import ImageArray
-from flowdeblur.video.shots import Shots
+from flowdeblur.video.windows import Window, to_image, to_tensor, to_window_tensor, windows
 
-_CPU_IS_FULL = "DefaultCPUAllocator"  # part of the only message that has no type of its own
-
-_log = logging.getLogger(__name__)
+_DEFAULT = Controls()
 
 
-class Window(NamedTuple):
-    """A frame to restore and those that a network reads for it, in the order of its offsets."""
+class Result(NamedTuple):
+    """A frame before and after.
 
-    current: Frame
-    frames: tuple[Frame, ...]
+    Attributes:
+        before: the frame as it came.
+        after: the restored frame; ``before`` itself where the frame passes through.
+        blur: estimated length of the blur in pixels; None where it is not needed.
+    """
+
+    before: Frame
+    after: Frame
+    blur: float | None = None
+
+    @property
+    def restored(self) -> bool:
+        """Whether the network ran on this frame."""
+        return self.after is not self.before
 
 
-def restore(
+def restore_frames(
     network: Network,
     frames: Iterable[Frame],
     *,
+    controls: Controls = _DEFAULT,
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
+    tile: int | None = None,
     batch: int = 1,
-    cuts: bool = True,
     done: Collection[str] = (),
-) -> Iterator[Frame]:
+) -> Iterator[Result]:
     """Restore every frame of a clip, the first and last included.
 
     Args:
-        network: reads the frames at ``network.frame_offsets``, relative to the one to restore, as
-            (B, T, 3, H, W) in [0, 1], and returns a named tuple with ``restored`` (B, 3, H, W). It
-            is moved to ``device`` and put into evaluation mode.
+        network: is moved to ``device`` and put into evaluation mode.
         frames: the clip in order, frames of one size. Damaged ones pass through.
+        controls: what the user chose.
         device: where to compute; the GPU if there is one, else the CPU.
-        dtype: of convolutions; below float32 by autocast.
+        dtype: see :func:`flowdeblur.networks.inference.infer`.
+        tile: see there.
         batch: how many frames are restored at a time.
-        cuts: whether shots are told apart, so that no frame is restored with one of another shot.
         done: names of frames to leave out.
 
     Yields:
@@ -63,95 +71,53 @@ def restore(
             suffice.
     """
     device = device or automatic_device()
-    network = network.to(device).eval()
-    offsets = network.frame_offsets
-    wanted = (each for each in windows(frames, offsets, cuts=cuts) if each.current.name not in done)
+    network = prepare(network, device)
+    wanted = (
+        (index, window)
+        for index, window in enumerate(windows(frames, network.frame_offsets, cuts=controls.cuts))
+        if window.current.name not in done
+    )
     while group := list(itertools.islice(wanted, batch)):
-        whole = [window for window in group if not window.current.damaged]
-        images = iter(_restore_images(network, whole, device, dtype))
-        for current, _ in group:
-            yield current if current.damaged else replace(current, image=next(images))
+        blurs = [_blur(window.current, controls, device) for _, window in group]
+        wanted_now = [
+            _is_wanted(index, window.current, blur, controls)
+            for (index, window), blur in zip(group, blurs, strict=True)
+        ]
+        chosen = [window for (_, window), each in zip(group, wanted_now, strict=True) if each]
+        images = iter(_restore_images(network, chosen, controls, device, dtype, tile))
+        for (_, (current, _)), blur, each in zip(group, blurs, wanted_now, strict=True):
+            yield Result(current, replace(current, image=next(images)) if each else current, blur)
 
 
-def windows(
-    frames: Iterable[Frame], offsets: Sequence[int], *, cuts: bool = True
-) -> Iterator[Window]:
-    """Pair each frame with its neighbours, holding no frame that the offsets do not reach.
-
-    Args:
-        frames: the clip in order.
-        offsets: of the wanted frames, relative to the current one.
-        cuts: whether neighbours are looked for in the frame's own shot only.
-
-    Yields:
-        One window a frame; beyond the ends of the clip, or of the shot,
-            :func:`~flowdeblur.neighbours.neighbour` chooses.
-    """
-    count = 0
-    for _, shot in itertools.groupby(frames, Shots(cuts=cuts)):
-        for window in _windows(shot, offsets):
-            count += 1
-            yield window
-    if count == 1 and any(offsets):
-        _log.warning("a single frame: without a second one the network sees no motion")
+def _blur(frame: Frame, controls: Controls, device: torch.device) -> float | None:
+    if frame.damaged or (controls.only_blurry is None and not controls.measure_blur):
+        return None
+    return float(estimate_blur(to_tensor(frame, device)[None].clamp(0, 1)))
 
 
-def to_tensor(window: Window, device: torch.device) -> Tensor:
-    """Put a window's frames on a device, as (1, T, 3, H, W) in [0, 1]."""
-    images = [
-        torch.from_numpy(frame.image).to(device).permute(2, 0, 1).contiguous().float()
-        / np.iinfo(frame.image.dtype).max
-        for frame in window.frames
-    ]
-    return torch.stack(images)[None]
+def _is_wanted(index: int, frame: Frame, blur: float | None, controls: Controls) -> bool:
+    if frame.damaged or controls.strength == 0:
+        return False
+    if controls.range is not None and not controls.range.covers(index, frame.time):
+        return False
+    return controls.only_blurry is None or blur is None or blur >= controls.only_blurry
 
 
-def _windows(shot: Iterator[Frame], offsets: Sequence[int]) -> Iterator[Window]:
-    reach = max(map(abs, offsets))
-    held: dict[int, Frame] = {}
-    read, ended = 0, False
-    for index in itertools.count():
-        while not ended and read <= index + reach:
-            frame = next(shot, None)
-            if frame is None:
-                ended = True
-            else:
-                held[read] = frame
-                read += 1
-        if index == read:
-            return
-        # Before the end is seen, every frame in reach is there, so that `read` limits nothing.
-        frames_read = tuple(held[neighbour(index, offset, read)] for offset in offsets)
-        yield Window(held[index], frames_read)
-        held.pop(index - reach, None)
-
-
-@torch.inference_mode()
 def _restore_images(
-    network: Network, windows: Sequence[Window], device: torch.device, dtype: torch.dtype
+    network: Network,
+    chosen: list[Window],
+    controls: Controls,
+    device: torch.device,
+    dtype: torch.dtype,
+    tile: int | None,
 ) -> list[ImageArray]:
-    if not windows:
+    if not chosen:
         return []
-    try:
-        frames = torch.cat([to_tensor(window, device) for window in windows])
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            restored = network(frames, keep_rnn_weights=False).restored
-        pairs = zip(windows, restored.float(), strict=True)
-        return [_to_picture(image, window.current.image.dtype) for window, image in pairs]
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and _CPU_IS_FULL not in str(error):
-            raise
-        size = in_words(windows[0].current.image.shape)
-        raise RuntimeFailureError(
-            f"{device} has too little memory for {size} frames; pass a smaller --tile or --batch, "
-            "or --device cpu"
-        ) from None
-
-
-def _to_picture(image: Tensor, dtype: np.dtype[np.uint8 | np.uint16]) -> ImageArray:
-    if not image.isfinite().all():
-        raise RuntimeFailureError("the network's output is not finite; its weights are damaged")
-    scaled = image.clamp(0, 1).mul_(np.iinfo(dtype).max).round_()
-    depth = torch.uint8 if dtype == np.uint8 else torch.uint16
-    picture: ImageArray = scaled.to(depth).permute(1, 2, 0).contiguous().cpu().numpy()
-    return picture
+    frames = torch.cat([to_window_tensor(window, device) for window in chosen])
+    output = infer(network, frames, dtype=dtype, tile=tile, scale=controls.scale).restored
+    return [
+        to_image(
+            controls.finish(to_tensor(window.current, device), image), window.current.image.dtype
+        )
+        for window, image in zip(chosen, output, strict=True)
+    ]

@@ -77,7 +77,7 @@ def writing_video(
         ) as target,
         av.open(str(source), "r") if source else nullcontext() as origin,
     ):
-        encoder = _Encoder(target, size, video_format, encoding)
+        encoder = Encoder(target, size, video_format, encoding)
         tracks = Tracks(origin, target, path) if origin else None
 
         def write(frame: Frame) -> None:
@@ -151,7 +151,9 @@ def check_suffix(path: Path, encoding: Encoding) -> None:
         raise UserError(f"{path}: {codec.name} goes into {known} files; name one, or a folder")
 
 
-class _Encoder:
+class Encoder:
+    """Encodes frames into a stream of an open container."""
+
     def __init__(
         self,
         target: OutputContainer,
@@ -180,6 +182,7 @@ class _Encoder:
         self._last, self._count = -(2**62), 0
 
     def encode(self, frame: Frame) -> None:
+        """Encode a frame at its own time."""
         encoded = self._convert(_at_depth(frame.image, deep=self._deep))
         # A broken source may repeat a time, and an encoder takes each one only once.
         self._last = max(round(frame.time / self._format.time_base), self._last + 1)
@@ -188,6 +191,7 @@ class _Encoder:
         self._target.mux(self._stream.encode(encoded))
 
     def finish(self) -> None:
+        """Write the frames that the encoder still holds."""
         packets = self._stream.encode(None)
         if self._count <= 2:  # too few to be reordered; x265 for 10 bits leaves dts to chance then
             for packet in packets:

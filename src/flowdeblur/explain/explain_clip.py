@@ -1,4 +1,4 @@
-"""Explaining frames of a clip: a page, its pictures and its scores in a folder."""
+"""Explaining frames of a clip: a page, its images and its scores in a folder."""
 
 from __future__ import annotations
 
@@ -12,23 +12,31 @@ from tqdm import tqdm
 
 import flowdeblur
 from flowdeblur.devices import automatic_device
-from flowdeblur.errors import RuntimeFailureError, UserError
+from flowdeblur.errors import UserError
 from flowdeblur.explain.explanation import Explanation, explain_frame
-from flowdeblur.explain.figures import tell
+from flowdeblur.explain.figures import frame_page
 from flowdeblur.explain.page import page
 from flowdeblur.files import filling
+from flowdeblur.networks.inference import prepare
 from flowdeblur.types import Network
 from flowdeblur.video.clip import Frame, FrameReader
 from flowdeblur.video.images import write_image
-from flowdeblur.video.restore import Window, to_tensor, windows
+from flowdeblur.video.windows import Window, to_window_tensor, windows
 
-EVERY, AT_MOST = 10, 20
-"""Without a choice of frames, every tenth is explained, and no more than twenty."""
+FRAME_STEP, MAX_FRAMES = 10, 20
+"""Without a choice of frames, every tenth is explained, up to twenty."""
+
+
+_HOW_TO_READ = (
+    "Drag across a frame to compare. Re-blur consistency needs no sharp original: the restored "
+    "frame, blurred along its own flow, should give the input back. The gain is relative to the "
+    "input blurred in the same way, the score of a network that changes nothing."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A frame and its explanation."""
+    """A frame, its number from 0, and its explanation."""
 
     index: int
     frame: Frame
@@ -36,10 +44,10 @@ class Explained:
 
 
 def check_choice(chosen: Collection[int] | None, clip: FrameReader) -> None:
-    """See, before any work, that the chosen frames exist, where the clip says how many it has.
+    """Check that the chosen frames exist, if the length of the clip is known.
 
     Raises:
-        UserError: one does not.
+        UserError: one does not exist.
     """
     if chosen is not None and clip.count is not None and max(chosen) >= clip.count:
         raise _missing(max(chosen), clip.count)
@@ -55,16 +63,16 @@ def explain_clip(
     device: torch.device | None = None,
     cuts: bool = True,
 ) -> list[Explanation]:
-    """Write ``index.html``, ``scores.json`` and a PNG of every picture.
+    """Write ``index.html``, ``scores.json`` and a PNG of every image.
 
     Args:
-        network: as for :func:`flowdeblur.video.restore.restore`.
+        network: is moved to ``device`` and put into evaluation mode.
         clip: the frames.
-        folder: appears when it is complete; files of other names in it stay.
+        folder: written atomically; files of other names in it stay.
         chosen: numbers of the frames to explain, from 0; None chooses every tenth, up to twenty.
         duty_cycle: exposure / frame interval to assume, in [0, 1].
         device: where to compute; the GPU if there is one, else the CPU.
-        cuts: as for :func:`flowdeblur.video.restore.restore`.
+        cuts: whether no frame is paired with a frame of another shot.
 
     Returns:
         The explanations, in the order of the frames.
@@ -73,18 +81,20 @@ def explain_clip(
         UserError: the clip has no such frame.
         RuntimeFailureError: the device's memory does not suffice.
     """
-    stories, scores, explanations = [], [], []
+    pages, scores, explanations = [], [], []
     with filling(folder) as partial:
         found = explanations_of(network, clip, chosen, duty_cycle, device, cuts=cuts)
         for each in tqdm(found, desc="explaining", unit="frame", disable=None):
-            story = tell(each.frame.name, each.explanation, duty_cycle)
-            for figure in (*story.compared, *story.figures):
-                write_image(partial / f"{story.name}_{figure.name}.png", figure.picture)
-            stories.append(story)
-            scores.append({"frame": each.index, "name": story.name} | _scores(each.explanation))
+            described = frame_page(each.frame.name, each.explanation, duty_cycle)
+            for figure in (*described.compared, *described.figures):
+                write_image(partial / f"{described.name}_{figure.name}.png", figure.picture)
+            pages.append(described)
+            scores.append({"frame": each.index, "name": described.name} | _scores(each.explanation))
             explanations.append(each.explanation)
-        introduction = f"Frames explained: {len(stories)}. Assumed duty cycle: {duty_cycle:g}."
-        (partial / "index.html").write_text(page(clip.path.name, introduction, stories), "utf-8")
+        introduction = (
+            f"Frames explained: {len(pages)}. Assumed duty cycle: {duty_cycle:g}. {_HOW_TO_READ}"
+        )
+        (partial / "index.html").write_text(page(clip.path.name, introduction, pages), "utf-8")
         content = {
             "flowdeblur": flowdeblur.__version__,
             "duty_cycle": duty_cycle,
@@ -103,22 +113,17 @@ def explanations_of(
     *,
     cuts: bool = True,
 ) -> Iterator[Explained]:
-    """Explain frames one after the other; arguments and errors as of :func:`explain_clip`."""
+    """Explain frames one by one; for arguments and errors see :func:`explain_clip`."""
     device = device or automatic_device()
-    network = network.to(device).eval()
-    wanted = range(0, EVERY * AT_MOST, EVERY) if chosen is None else sorted(set(chosen))
-    offsets = network.frame_offsets
+    network = prepare(network, device)
+    wanted = (
+        range(0, FRAME_STEP * MAX_FRAMES, FRAME_STEP) if chosen is None else sorted(set(chosen))
+    )
     read = 0
-    for read, window in enumerate(windows(clip, offsets, cuts=cuts), 1):
+    for read, window in enumerate(windows(clip, network.frame_offsets, cuts=cuts), 1):
         if read - 1 in wanted and not window.current.damaged:
-            try:
-                explanation = explain_frame(
-                    network, to_tensor(window, device), _directions(network, window), duty_cycle
-                )
-            except torch.OutOfMemoryError:
-                raise RuntimeFailureError(
-                    f"{device} has too little memory to explain such frames; use --device cpu"
-                ) from None
+            frames = to_window_tensor(window, device)
+            explanation = explain_frame(network, frames, _directions(network, window), duty_cycle)
             yield Explained(read - 1, window.current, explanation)
         if read > wanted[-1]:
             return
@@ -131,7 +136,7 @@ def _missing(frame: int, count: int) -> UserError:
 
 
 def _directions(network: Network, window: Window) -> list[int]:
-    """On which side of the current frame each flow's neighbour is; at a clip's ends it differs."""
+    """Sign of each neighbour's time relative to the current frame; at a clip's ends it differs."""
     offsets = network.frame_offsets
     neighbours = (window.frames[offsets.index(each)] for each in network.flow_offsets)
     now = window.current.time

@@ -13,7 +13,7 @@ from tests.video.clips import make_clip, picture
 
 from flowdeblur import cli, weights
 from flowdeblur.errors import UserError
-from flowdeblur.explain.clip import check_choice, explain_clip, explanations_of
+from flowdeblur.explain.explain_clip import check_choice, explain_clip, explanations_of
 from flowdeblur.types import Restoration
 from flowdeblur.video.images import read_image, write_image
 from flowdeblur.video.reader import ImageReader, VideoReader
@@ -26,13 +26,13 @@ class Shift(torch.nn.Module):
 
     def __init__(self, offsets=(0, 1)):
         super().__init__()
-        self.frame_offsets = offsets
+        self.frame_offsets, self.current_index = offsets, offsets.index(0)
         self.flow_offsets = tuple(each for each in offsets if each)
 
     def forward(self, frames, *, keep_rnn_weights=True):
         flow = torch.zeros(1, 2 * len(self.flow_offsets), 16, 16)
         flow[:, ::2] = 0.25
-        return Restoration(frames[:, self.frame_offsets.index(0)], (flow,), ())
+        return Restoration(frames[:, self.current_index], (flow,), ())
 
 
 @pytest.fixture

@@ -1,0 +1,109 @@
+"""A preview of a restoration: a few frames spread over the clip, on a page."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from flowdeblur.devices import find_device
+from flowdeblur.explain.figures import Figure, FramePage
+from flowdeblur.explain.page import page
+from flowdeblur.files import filling
+from flowdeblur.networks.inference import prepare
+from flowdeblur.types import Network
+from flowdeblur.video.clip import FrameReader
+from flowdeblur.video.controls import FrameNumbers
+from flowdeblur.video.images import ImageArray, write_image
+from flowdeblur.video.memory import bytes_per_pixel, portion
+from flowdeblur.video.restore import Result, restore_frames
+from flowdeblur.video.settings import Settings
+from flowdeblur.viz.drawing import Drawn, difference_picture
+
+_INTRODUCTION = (
+    "Drag across a frame to compare input and restored frame. These frames are spread over the "
+    "clip; nothing else was restored."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a preview tells about the whole clip.
+
+    Attributes:
+        frames: number of frames on the page.
+        seconds_per_frame: mean time of restoring one of them.
+    """
+
+    frames: int
+    seconds_per_frame: float
+
+
+def write_preview(
+    network: Network, reader: FrameReader, folder: Path, count: int, settings: Settings
+) -> Preview:
+    """Restore some frames and write them as images and as a page to compare them.
+
+    Args:
+        network: is moved to the device and put into evaluation mode.
+        reader: the clip.
+        folder: written atomically: ``index.html``, ``FRAME_input.png`` and ``FRAME_restored.png``.
+        count: number of frames, spread evenly; a shorter clip has fewer.
+        settings: what the user chose.
+    """
+    device = find_device(settings.device)
+    network = prepare(network, device)
+    tile, _ = portion(reader.size, device, tile=settings.tile, pixel_bytes=bytes_per_pixel(network))
+    total = reader.count or reader.expected or sum(1 for _ in reader)
+    numbers = frozenset(int((place + 0.5) * total / count) for place in range(count))
+    parts: list[FramePage] = []
+    with filling(folder) as partial:
+        start, seconds = time.perf_counter(), 0.0
+        results = restore_frames(
+            network,
+            reader,
+            controls=replace(settings.controls(), range=FrameNumbers(numbers), measure_blur=False),
+            device=device,
+            dtype=settings.torch_dtype(device),
+            tile=tile,
+        )
+        for index, result in enumerate(results):
+            now = time.perf_counter()
+            if index in numbers:
+                seconds += now - start
+                for name, frame in (("input", result.before), ("restored", result.after)):
+                    write_image(partial / f"{frame.name}_{name}.png", frame.image)
+                parts.append(_part(result))
+            start = time.perf_counter()
+            if index >= max(numbers):
+                break
+        (partial / "index.html").write_text(page(reader.path.name, _INTRODUCTION, parts), "utf-8")
+    return Preview(len(parts), seconds / max(len(parts), 1))
+
+
+def _part(result: Result) -> FramePage:
+    before, after = _bytes(result.before.image), _bytes(result.after.image)
+    difference, times = difference_picture(_unit(before), _unit(after))
+    facts = {"time in the clip": f"{float(result.before.time):.2f} s"}
+    if result.blur is not None:
+        facts["estimated blur"] = f"{result.blur:.1f} px"
+    if not result.restored:
+        facts["restored"] = "no: below the blur threshold, or damaged"
+    caption = f"Restored minus input, amplified {times:g} times; mid-grey is no change."
+    return FramePage(
+        result.before.name,
+        facts,
+        [Figure("input", "input", "", before), Figure("restored", "restored", "", after)],
+        [Figure("difference", "difference", caption, difference)],
+    )
+
+
+def _bytes(image: ImageArray) -> Drawn:
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image.astype(np.uint8)
+
+
+def _unit(image: Drawn) -> torch.Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1).float() / 255
