@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from flowdeblur.errors import UserError
-from flowdeblur.ops import _cpu
+from flowdeblur.ops import _cpu, _native
 
 _FORWARD = "flowdeblur::spatially_variant_rnn"
 _BACKWARD = "flowdeblur::spatially_variant_rnn_backward"
@@ -161,7 +161,12 @@ def _empty_gradients(
     )
 
 
-def _cuda_kernels() -> ModuleType:
+def _cpu_kernels(features: Tensor, weights: Tensor) -> ModuleType:
+    """Choose the compiled kernel where it applies."""
+    return _native if _native.handles(features, weights) else _cpu
+
+
+def _cuda_kernels(features: Tensor, weights: Tensor) -> ModuleType:
     """Import the Triton kernels, which nothing but a tensor on a GPU needs."""
     try:
         from flowdeblur.ops import _cuda
@@ -175,26 +180,26 @@ def _cuda_kernels() -> ModuleType:
     return _cuda
 
 
-def _implement(device: str, kernels: Callable[[], ModuleType]) -> None:
+def _implement(device: str, kernels: Callable[[Tensor, Tensor], ModuleType]) -> None:
     """Register the kernels of one device; they fill the results that are allocated here."""
 
     def forward(*inputs: Any) -> Tensor:
         states = _empty_states(*inputs)
         if states.numel():
-            kernels().forward(*inputs, states)
+            kernels(*inputs[:2]).forward(*inputs, states)
         return states
 
     def backward(*inputs: Any) -> tuple[Tensor, Tensor]:
         grads = _empty_gradients(*inputs)
         if grads[0].numel():
-            kernels().backward(*inputs, *grads)
+            kernels(*inputs[:2]).backward(*inputs, *grads)
         return grads
 
     torch.library.impl(_FORWARD, device, forward)
     torch.library.impl(_BACKWARD, device, backward)
 
 
-_implement("CPU", lambda: _cpu)
+_implement("CPU", _cpu_kernels)
 _implement("CUDA", _cuda_kernels)
 # Fake tensors (torch.compile, torch.export) get the same shapes, types and strides.
 torch.library.register_fake(_FORWARD, _empty_states)
