@@ -166,7 +166,7 @@ def _cpu_kernels(features: Tensor, weights: Tensor) -> ModuleType:
     return _native if _native.handles(features, weights) else _cpu
 
 
-def _cuda_kernels(features: Tensor, weights: Tensor) -> ModuleType:
+def _cuda_kernels() -> ModuleType:
     """Import the Triton kernels, which nothing but a tensor on a GPU needs."""
     try:
         from flowdeblur.ops import _cuda
@@ -200,7 +200,7 @@ def _implement(device: str, kernels: Callable[[Tensor, Tensor], ModuleType]) -> 
 
 
 _implement("CPU", _cpu_kernels)
-_implement("CUDA", _cuda_kernels)
+_implement("CUDA", lambda *_: _cuda_kernels())
 # Fake tensors (torch.compile, torch.export) get the same shapes, types and strides.
 torch.library.register_fake(_FORWARD, _empty_states)
 torch.library.register_fake(_BACKWARD, _empty_gradients)
