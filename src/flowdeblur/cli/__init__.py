@@ -16,10 +16,13 @@ COMMANDS = {
     "demo": "a local page to drop clips on",
     "ablate": "run a sweep, such as Table IV, and tabulate it",
     "data": "verify, synthesise and pack data sets",
-    "import-caffe": "take over the model that the paper's authors released",
+    "import": "convert published weights: the paper's Caffe model, NAFNet, ESTRNN, DeblurGAN",
     "export": "write a network as ONNX model or torch.export program",
     "benchmark": "measure the operator or the networks on this machine",
 }
+
+_MODULES = {"import": "import_weights", "import-caffe": "import_weights"}
+"""Modules that are not named like their command; import-caffe is an older name."""
 
 _HELP = """usage: flowdeblur COMMAND ...
 
@@ -44,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "--version":
         print(flowdeblur.__version__)
         return 0
-    if command not in COMMANDS:
+    if command not in COMMANDS and command not in _MODULES:
         print(
             f"error: no command {command!r}; choose one of {', '.join(COMMANDS)}", file=sys.stderr
         )
         return 2
-    module = importlib.import_module(f"flowdeblur.cli.{command.replace('-', '_')}")
+    module = importlib.import_module(f"flowdeblur.cli.{_MODULES.get(command, command)}")
     return guarded(module.main, arguments)
 
 
