@@ -4,6 +4,7 @@ A run folder holds
 
     config.yaml          the resolved configuration
     train.log            what was printed
+    progress.json        step, speed and time left, while it runs
     checkpoints/         step_<n>.ckpt, to go on from; best.ckpt, of the best validation score
     metrics.json         scores, history and costs; the last to be written
     frames.csv           scores of every test frame
@@ -24,6 +25,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,38 @@ Budget, devices, loggers and callbacks may change when it goes on, and so may wh
 PLACES = {"root", "cache", "photographs"}
 """Keys that say where data lie, at any depth of a section."""
 
+_PROGRESS = "progress.json"
+
 MAY_MOVE = PLACES | {"workers", "device_batch_size", "eval_batch_size"}
 """Those, and keys that say how data are served."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Progress of a run.
+
+    Attributes:
+        step: optimizer steps done.
+        max_steps: budget in steps; -1 where there is none.
+        steps_per_second: speed since the last start.
+        seconds_left: estimated training time left; None where it is unknown.
+    """
+
+    step: int
+    max_steps: int
+    steps_per_second: float
+    seconds_left: float | None
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """Read the progress that a run has last reported; None if there is no valid report."""
+    try:
+        progress = Progress(**json.loads((folder / _PROGRESS).read_text()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    numbers = (progress.step, progress.max_steps, progress.steps_per_second)
+    valid = all(isinstance(each, int | float) for each in (*numbers, progress.seconds_left or 0))
+    return progress if valid else None
 
 
 class RunFolder:
@@ -144,6 +176,10 @@ class RunFolder:
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``."""
         write_text(self.metrics, json.dumps(metrics, indent=1) + "\n")
+
+    def write_progress(self, progress: Progress) -> None:
+        """Write ``progress.json``."""
+        write_text(self.path / _PROGRESS, json.dumps(asdict(progress)) + "\n")
 
     def write_frames(self, scores: Sequence[Mapping[str, float | str]]) -> None:
         """Write ``frames.csv``: a line for each frame, which all have the same scores."""

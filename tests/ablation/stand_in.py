@@ -24,7 +24,8 @@ with (folder / "starts.txt").open("a") as file:
 starts = len((folder / "starts.txt").read_text().splitlines())
 what = tokens["do"]
 (folder / "checkpoints" / "step_00000002.ckpt").touch()
-(folder / "train.log").write_text("step 2/4  loss 0.1  3.00 steps/s\n")
+progress = {"step": 2, "max_steps": 4, "steps_per_second": 3.0, "seconds_left": 0.7}
+(folder / "progress.json").write_text(json.dumps(progress))
 if what == "sleep":
     time.sleep(60)
 if what == "fail" or (what == "fail_once" and starts == 1):

@@ -241,7 +241,7 @@ def test_status(ablate, tmp_path, capsys):
 def test_a_table_of_a_search_that_has_not_begun(tmp_path, capsys):
     search = str(ROOT / "sweeps" / "learning_rate.yaml")
     assert main(["ablate", "table", search, "--runs", str(tmp_path / "runs")]) == 2
-    assert error_of(capsys).startswith("error: Learning rate: no run yet")
+    assert error_of(capsys).startswith("error: Learning rate: no runs found")
 
 
 def test_a_launcher_that_is_not_there(ablate, tmp_path, capsys):

@@ -16,10 +16,10 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from flowdeblur.ablation.jobs import Job, State, check_budget, share
+from flowdeblur.ablation.jobs import State, SweepJob, check_budget, shard
 from flowdeblur.ablation.runner import run, slots
 from flowdeblur.ablation.sweep import Point
-from flowdeblur.ablation.view import View
+from flowdeblur.ablation.view import SweepView
 from flowdeblur.errors import UserError
 
 LAUNCHER = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
@@ -29,14 +29,14 @@ LAUNCHER = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 def make(tmp_path):
     def jobs(*behaviours):
         points = [Point(f"row{n}", f"row{n}", {}, (f"do={b}",)) for n, b in enumerate(behaviours)]
-        return [Job(point, tmp_path / point.name, steps=4) for point in points]
+        return [SweepJob(point, tmp_path / point.name, steps=4) for point in points]
 
     return jobs
 
 
 def start(jobs, places=1, stream=None):
     stream = stream or io.StringIO()
-    return run(jobs, [{}] * places, View("sweep", jobs, places, stream), LAUNCHER)
+    return run(jobs, [{}] * places, SweepView("sweep", jobs, places, stream), LAUNCHER)
 
 
 def events(job):
@@ -55,7 +55,7 @@ def test_a_failed_run_leaves_the_others_alone(make):
 
 def test_launchers_that_cannot_start_anything(make, tmp_path):
     (job,) = make("succeed")
-    view = View("sweep", [job], 1, io.StringIO())
+    view = SweepView("sweep", [job], 1, io.StringIO())
     with pytest.raises(UserError, match=r"^--launcher nowhere: no such program on this machine"):
         run([job], [{}], view, ["nowhere", "--exact"])
     assert not job.folder.exists()
@@ -111,10 +111,10 @@ def test_a_run_is_seen_by_others_while_it_lasts(make):
     claim = job.claim()
     process = subprocess.Popen([*LAUNCHER, *job.command()], pass_fds=(claim,))
     os.close(claim)
-    wait_for(job.folder / "train.log")
+    wait_for(job.folder / "progress.json")
     assert job.state() == State.RUNNING
     assert job.claim() is None
-    assert job.progress() == (2, 3.0)
+    assert (job.progress().step, job.progress().steps_per_second) == (2, 3.0)
     process.kill()
     process.wait()
     assert job.state() == State.STOPPED
@@ -124,7 +124,7 @@ def test_a_runner_that_is_told_to_end_ends_its_runs(make):
     (job,) = make("sleep")
     runner = multiprocessing.get_context("fork").Process(target=start, args=([job],))
     runner.start()
-    wait_for(job.folder / "train.log")
+    wait_for(job.folder / "progress.json")
     runner.terminate()
     runner.join(60)
     assert runner.exitcode == 128 + signal.SIGTERM
@@ -137,7 +137,7 @@ def test_runs_outlive_a_killed_runner_and_keep_their_claim(make):
     (job,) = make("sleep")
     runner = multiprocessing.get_context("fork").Process(target=start, args=([job],))
     runner.start()
-    wait_for(job.folder / "train.log")
+    wait_for(job.folder / "progress.json")
     runner.kill()
     runner.join(60)
     assert job.state() == State.RUNNING
@@ -174,12 +174,12 @@ def test_cores_are_shared_out(monkeypatch):
 
 def test_shards_are_disjoint_and_complete(make):
     jobs = make(*["succeed"] * 7)
-    parts = [share(jobs, f"{n}/3") for n in (1, 2, 3)]
+    parts = [shard(jobs, f"{n}/3") for n in (1, 2, 3)]
     assert sorted(job.name for part in parts for job in part) == [job.name for job in jobs]
-    assert share(jobs, None) == jobs
+    assert shard(jobs, None) == jobs
     for wrong in ("0/3", "4/3", "1", "a/b"):
         with pytest.raises(UserError, match=f"--shard {wrong}"):
-            share(jobs, wrong)
+            shard(jobs, wrong)
 
 
 def test_another_budget_is_refused(make):
@@ -187,7 +187,7 @@ def test_another_budget_is_refused(make):
     check_budget(job)
     job.folder.mkdir()
     (job.folder / "config.yaml").write_text(yaml.safe_dump({"trainer": {"max_steps": 900}}))
-    with pytest.raises(UserError, match="holds a run of 900 steps, not 4"):
+    with pytest.raises(UserError, match="contains a run of 900 steps, not 4"):
         check_budget(job)
 
 
@@ -206,6 +206,6 @@ def test_a_terminal_gets_a_table_that_redraws_itself(make):
 
 def test_folders_with_strange_names_reach_hydra_whole(tmp_path):
     for name in ("plain", "a b", "a=b,c", "it's", "{x}", "back\\slash"):
-        token = Job(Point("r", "r", {}, ()), tmp_path / name).command()[-1]
+        token = SweepJob(Point("r", "r", {}, ()), tmp_path / name).command()[-1]
         (override,) = OverridesParser.create().parse_overrides([token])
         assert override.value() == str(tmp_path / name)

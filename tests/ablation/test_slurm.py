@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flowdeblur.ablation.jobs import Job
+from flowdeblur.ablation.jobs import SweepJob
 from flowdeblur.ablation.slurm import script, submit
 from flowdeblur.ablation.sweep import Point
 from flowdeblur.cli import main
@@ -84,7 +84,7 @@ def test_a_task_starts_its_own_run_under_srun(printed, tmp_path):
 def test_submit(tmp_path, monkeypatch):
     executable(tmp_path / "bin", "sbatch", 'grep -q "array=.1-1" "$1" && echo "Submitted 7"')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    job = Job(Point("ours", "ours", {}, ()), tmp_path / "ours")
+    job = SweepJob(Point("ours", "ours", {}, ()), tmp_path / "ours")
     text = script("table4", tmp_path / "slurm", [job], ["run", "x.yaml"], [])
     assert submit(text, tmp_path / "slurm") == "Submitted 7"
     executable(tmp_path / "bin", "sbatch", 'echo "invalid partition" >&2; exit 1')

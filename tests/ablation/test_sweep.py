@@ -34,6 +34,8 @@ parameters:
   {parameters}
 """
 
+GRID_OF_10_TO_THE_8 = "\n  ".join(f"{key}: {{values: [{'1, ' * 99}1]}}" for key in "abcd")
+
 
 @pytest.fixture
 def sweep(tmp_path):
@@ -179,14 +181,33 @@ def test_random_draws_are_repeatable_and_follow_their_distributions(sweep):
     [
         ("a: {min: 0.0, max: 1.0}", "grid", "", r"parameters.a: a grid needs values"),
         ("a: {values: [1]}", "random", "", r"method random needs run_cap"),
-        ("a: {values: [1]}", "gird", "", r"method is 'gird', but must be one of grid"),
-        ("a: {valeus: [1]}", "grid", "", r"parameters.a.valeus: is not understood"),
+        ("a: {values: [1]}", "gird", "", r"method is 'gird'; it must be one of grid"),
+        ("a: {valeus: [1]}", "grid", "", r"parameters.a.valeus: not supported"),
         ("a: {values: [null]}", "grid", "", r"parameters.a: write 'null' in quotes"),
         ("a: {parameters: {b: {value: 1}}}", "grid", "", r"parameters.a: write a dotted key"),
         ("a: {min: 2, max: 1}", "random", "run_cap: 1", r"min and a greater max"),
         ("a: {min: 0, max: 1, distribution: beta}", "random", "run_cap: 1", r"beta is not one of"),
-        ("a: {values: [x y, x_y]}", "grid", "", r"two runs would be named x_y"),
+        (GRID_OF_10_TO_THE_8, "grid", "", r"100,000,000 runs; a sweep has at most 10,000"),
+        ("a: {values: [x y, x_y]}", "grid", "", r"2 runs would have the name x_y"),
         ("a: {values: [1]}", "random", "run_cap: many", r"run_cap is 'many'"),
+        ("a: {values: [1]}", "random", "run_cap: 100000000", r"100,000,000 runs; a sweep has at"),
+        ("a: {values: [1, .nan]}", "grid", "", r"parameters.a: nan is not a text, a finite number"),
+        ("a: {values: [2000-01-01]}", "grid", "", r"parameters.a: datetime.date\(2000, 1, 1\) is"),
+        ("a: {values: [[[[[[1]]]]]]}", "grid", "", r"parameters.a: \[1\] is not a text, a finite"),
+        ("a: {min: 0, max: .inf}", "random", "run_cap: 1", r"min and a greater max"),
+        (f"a: {{min: 0, max: 1{'0' * 400}}}", "random", "run_cap: 1", r"min and a greater max"),
+        ("a: {min: 1, max: 2, q: .nan, distribution: q_uniform}", "random", "run_cap: 1", r"a.q: "),
+        ("a: {min: 1, max: 2, distribution: [x]}", "random", "run_cap: 1", r"\['x'\] is not one"),
+        ("a: {min: 0.5, max: 2, distribution: int_uniform}", "random", "run_cap: 1", r"integers"),
+        ("a: {values: [1], probabilities: [0]}", "random", "run_cap: 1", r"1 probabilities of sum"),
+        ("a: {values: [1], probabilities: x}", "random", "run_cap: 1", r"list of numbers from 0"),
+        ("1: {values: [1]}", "grid", "", r"parameters: 1 is not a key"),
+        ("'a b=1': {values: [1]}", "grid", "", r"parameters: 'a b=1' is not a key"),
+        ("a: {values: &x [1]}\n  b: {values: *x}", "grid", "", r"has aliases \(\*name\); write the"),
+        ("a: &x {values: [*x]}", "grid", "", r"has aliases"),
+        ("a: " + "[" * 5000, "grid", "", r"nested too deeply|not YAML"),
+        ("a: {values: [1]}", "grid", "command: x=1", r"command must be a list"),
+        ("a: {values: [1]}", "bayes", "run_cap: 1\nmetric: x", r"metric must have a name"),
     ],
 )
 def test_mistakes_in_a_file_are_told(parameters, method, more, message, sweep):

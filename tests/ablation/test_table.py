@@ -7,6 +7,8 @@ import html.parser
 import io
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +18,22 @@ import wandb
 import yaml
 from PIL import Image
 
-from flowdeblur.ablation.jobs import Job
+from flowdeblur.ablation.formats import to_latex, to_markdown
+from flowdeblur.ablation.jobs import SweepJob
 from flowdeblur.ablation.page import to_html
-from flowdeblur.ablation.results import collect
+from flowdeblur.ablation.results import add_published, collect
 from flowdeblur.ablation.sweep import Point
-from flowdeblur.ablation.table import Table, to_csv, to_latex, to_markdown
+from flowdeblur.ablation.table import AblationTable, to_csv
 from flowdeblur.cli import main
 from flowdeblur.engine.configuration import config_dir
 from flowdeblur.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 CONF = config_dir()
+EVERY_COLUMN = [
+    *("paper_psnr", "paper_ssim", "psnr", "ssim", "difference", "same_frame", "parameters"),
+    *("gflop", "milliseconds", "steps", "minutes"),
+]
 COUNT = 40
 GAINS = {"ours": 2.0, "without_flow": 1.5, "without_rnns": 0.5}
 
@@ -35,16 +42,16 @@ GAINS = {"ours": 2.0, "without_flow": 1.5, "without_rnns": 0.5}
 def make(tmp_path):
     """Three rows, two seeds each; those in `without` are missing."""
 
-    def table(without=(), reference=None, **changes):
+    def table(without=(), reference=None, columns=None, **changes):
         jobs = []
         for row in ("without_rnns", "without_flow", "ours"):
             for seed in (0, 1):
                 name = f"{row}-seed{seed}"
                 point = Point(row, name, {"ablation": row, "seed": seed}, ())
-                jobs.append(Job(point, tmp_path / name))
+                jobs.append(SweepJob(point, tmp_path / name))
                 if name not in without and not (tmp_path / name).exists():
                     write_run(tmp_path / name, row, seed, **changes.get(name, {}))
-        return Table("Table IV", collect(jobs, CONF / "ablation"), reference)
+        return AblationTable("Table IV", collect(jobs, CONF / "ablation"), reference, columns)
 
     return table
 
@@ -161,8 +168,8 @@ def test_another_reference(make):
 
 @pytest.mark.parametrize("reference", [None, "ours"])
 def test_nothing_to_tabulate(reference):
-    with pytest.raises(UserError, match=r"Widths: no run yet, .* `flowdeblur ablate run SWEEP`"):
-        Table("Widths", [], reference)
+    with pytest.raises(UserError, match=r"Widths: no runs found; .* `flowdeblur ablate run SWEEP`"):
+        AblationTable("Widths", [], reference)
 
 
 def test_what_is_missing_is_shown_as_missing(make, tmp_path):
@@ -180,19 +187,19 @@ def test_what_is_missing_is_shown_as_missing(make, tmp_path):
 
 
 def test_a_small_or_unequal_budget_is_told(make):
-    caption = " ".join(make().caption())
+    caption = " ".join(make().notes())
     assert "600 steps of 4 patches of 128x128 pixels; 2 seeds" in caption
     assert f"1/{800_000 * 20 * 256**2 / (600 * 4 * 128**2):,.0f} of its pixels" in caption
     assert "CAUTION" not in caption
 
 
 def test_unequal_budgets_are_told(make):
-    caption = " ".join(make(**{"ours-seed0": {"steps": 900}}).caption())
+    caption = " ".join(make(**{"ours-seed0": {"steps": 900}}).notes())
     assert "CAUTION: the budgets of the rows differ" in caption
 
 
 def test_latex(make):
-    text = to_latex(make())
+    text = to_latex(make(), "table4")
     assert text.count(r"\\") == 4
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
     columns = re.search(r"begin\{tabular\}\{(l?r*)\}", text)
@@ -201,8 +208,85 @@ def test_latex(make):
         assert line.count(" & ") == len(columns[1]) - 1
     assert r"\textbf{" in body
     assert r"$\pm$" in body
-    # Nothing is left that TeX would stumble over.
-    assert not re.search(r"(?<!\\)[%_#]|[^\x00-\x7f]", text)
+    assert r"\label{tab:table4}" in text
+    # No character is left that TeX would misread.
+    _, _, code = text.partition("\n")  # the comment with the packages
+    assert not re.search(r"(?<!\\)[%_#]|[^\x00-\x7f]", code)
+
+
+@pytest.mark.parametrize("columns", [None, EVERY_COLUMN], ids=["default", "all"])
+def test_latex_compiles_within_the_width_of_the_text(columns, make, tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex")
+    row = {"label": r"A_b & c % # ~ ^ $x$ {y} <z> [1] \Z"}
+    changes = {f"without_flow-seed{seed}": {"row": row} for seed in (0, 1)}
+    text = to_latex(make(columns=columns, **changes), "table4")
+    packages = "".join(rf"\usepackage{{{each}}}" for each in ("booktabs", "graphicx"))
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}{text}\end{{document}}"
+    (tmp_path / "table.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert (tmp_path / "table.pdf").exists()
+
+
+def test_chosen_columns(make):
+    found = cells(to_markdown(make(columns=["psnr", "steps"])))
+    assert list(found["Ours"]) == ["", "PSNR (dB)", "steps"]
+    assert found["Ours"]["steps"] == "600"
+    with pytest.raises(UserError, match=r"--columns psnt: no such column; paper_psnr, "):
+        make(columns=["psnt"], without=[f"{row}-seed{s}" for row in GAINS for s in (0, 1)])
+
+
+def test_the_order_is_compared_with_the_published_one(make):
+    """Of rows a dB apart, no resampling of the frames changes the order."""
+    agreement = make().agreement()
+    assert agreement.correlation == pytest.approx(1)
+    assert agreement.interval == pytest.approx((1, 1))
+    assert "Spearman's rank correlation with the published PSNR is 1.00 [1.00, 1.00]" in (
+        agreement.sentence
+    )
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "config.yaml", "frames.csv"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", "key,psnr\nclip/0,many\n", '{"steps": 600, "test": 5}',
+     '{"steps": 1e999, "test": {}}', '{"steps": true}', "[" * 9999, "a: &a [1]\nb: *a"],
+)  # fmt: skip
+def test_a_damaged_run_is_marked_and_the_others_are_shown(file, content, make, tmp_path):
+    make()
+    (tmp_path / "ours-seed0" / file).write_text(content)
+    (tmp_path / "without_flow-seed0" / file).write_text(content)
+    (tmp_path / "without_flow-seed1" / file).write_text(content)
+    missing = [f"{row}-seed{seed}" for row in GAINS for seed in (0, 1)]  # written already
+    table = make(without=missing)
+    found = cells(to_markdown(table))
+    assert found["Ours"]["PSNR (dB)"].strip("*").endswith("(1 damaged)")
+    assert found["w/o flow"]["PSNR (dB)"] == "missing (damaged)"
+    assert re.fullmatch(r"\d\d\.\d\d ± \d\.\d\d", found["w/o RNNs"]["PSNR (dB)"])
+    assert sum(note.startswith("Left out: ") for note in table.notes()) == 3
+    assert all("\n" not in note for note in table.notes())
+    to_csv(table)
+
+
+def test_rows_that_are_only_published(make, tmp_path):
+    (tmp_path / "published.yaml").write_text(
+        "theirs: {label: Their method, psnr: 25.29, ssim: 0.832}\n"
+        "ours: {psnr: 30.58, parameters: 8.7e6}\n"
+    )
+    rows = add_published(make().rows, tmp_path / "published.yaml")
+    table = AblationTable("Table II", rows)
+    found = cells(to_markdown(table))
+    assert list(found) == ["Their method", "Ours", "w/o RNNs", "w/o flow"]
+    assert found["Their method"]["PSNR, paper (dB)"] == "25.29"
+    assert found["Their method"]["PSNR (dB)"] == "\N{EN DASH}"
+    assert found["Ours"]["parameters, paper"] == "8,700,000"
+    assert "<h1>" in to_html(table)
+    (tmp_path / "published.yaml").write_text("theirs: 25.29")
+    with pytest.raises(UserError, match=r"--published .*published.yaml: .*; write ROW"):
+        add_published(rows, tmp_path / "published.yaml")
 
 
 def test_csv(make):
@@ -245,7 +329,7 @@ def test_the_page_needs_nothing_but_itself(make):
     assert not re.search(r"https?:|url\(['\"]?[^#]|@import", text)
     assert "<script" not in text
     expected = scipy.stats.spearmanr([30.58, 30.11, 28.84], [2, 1.5, 0.5]).statistic
-    assert f"is {expected:.2f} over 3 rows" in text
+    assert f"is {expected:.2f} [1.00, 1.00] over 3 rows" in text
 
 
 def test_crops_show_where_the_blur_is_from_every_row(make):
@@ -273,14 +357,6 @@ def test_motion_of_frames_is_known_from_the_rows_that_know_flow(make):
 def test_where_no_row_knows_flow_the_blur_tells_of_motion(make):
     text = to_html(make(without=["ours-seed0", "ours-seed1"], reference="without_rnns"))
     assert "PSNR of the blurry frame (dB)" in text
-
-
-def test_a_damaged_run_is_named(make, tmp_path):
-    make()
-    (tmp_path / "ours-seed0" / "frames.csv").write_text("key,psnr\nclip/0,many\n")
-    point = Point("ours", "ours-seed0", {"ablation": "ours"}, ())
-    with pytest.raises(UserError, match=r"ours-seed0: its config.yaml or frames.csv"):
-        collect([Job(point, tmp_path / "ours-seed0")], CONF / "ablation")
 
 
 def test_the_command_makes_a_table_of_wandb(make, tmp_path, monkeypatch):

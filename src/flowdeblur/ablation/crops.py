@@ -1,4 +1,4 @@
-"""Cut the same square out of what every row has made of a frame."""
+"""Crops of the same square of a test frame, as restored by every row."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flowdeblur.ablation.results import Result
-from flowdeblur.ablation.table import Table
+from flowdeblur.ablation.run_result import RunResult
+from flowdeblur.ablation.table import AblationTable
 
 _SIDE, _FRAMES = 96, 4
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Pictures that belong together.
+    """Images of one row.
 
     Attributes:
-        caption: under them.
-        images: what each shows, and its data URI.
+        caption: text below the images.
+        images: name and data URI of each.
     """
 
     caption: str
@@ -31,32 +31,32 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A test frame.
+class FrameCrops:
+    """Crops of a test frame.
 
     Attributes:
-        key: names clip and frame.
-        tiles: input, truth and what the rows have made of it.
+        key: clip and frame.
+        tiles: input, ground truth, and the frame as restored by each row.
     """
 
     key: str
     tiles: Sequence[Tile]
 
 
-def crops(table: Table) -> list[Frame]:
-    """Crops of the frames that all finished rows have pictures of."""
+def crops(table: AblationTable) -> list[FrameCrops]:
+    """Cut the crops of the first test frames that finished rows have written as images."""
     rows = [(row, row.results[0]) for row in table.rows if row.results]
     frames = []
-    for place, key in enumerate(table.base.keys[:_FRAMES]):
+    for place, key in enumerate(table.reference.keys[:_FRAMES]):
         shown = [
             (row, result)
             for row, result in rows
-            if list(result.frames)[place : place + 1] == [key] and result.picture(place, "restored")
+            if list(result.frames)[place : place + 1] == [key] and result.image(place, "restored")
         ]
         if not shown:
             continue
-        # Of the rows that know the true flow, if there is one.
-        known = [result for _, result in shown if result.picture(place, "true_flow")]
+        # A row that loads the true flow, if there is one.
+        known = [result for _, result in shown if result.image(place, "true_flow")]
         source = known[0] if known else shown[0][1]
         window = _window(source, place)
         blurry = source.frames[key].get("psnr_blurry")
@@ -76,15 +76,15 @@ def crops(table: Table) -> list[Frame]:
             )
             for row, result in shown
         ]
-        frames.append(Frame(key, tiles))
+        frames.append(FrameCrops(key, tiles))
     return frames
 
 
-def _window(result: Result, place: int) -> tuple[int, int, int, int]:
+def _window(result: RunResult, place: int) -> tuple[int, int, int, int]:
     """The square (left, top, right, bottom) in which blurry and sharp frame differ most."""
     blurry, sharp = (
         np.asarray(Image.open(path).convert("RGB"), dtype=np.float64)
-        for path in (result.picture(place, "blurry"), result.picture(place, "sharp"))
+        for path in (result.image(place, "blurry"), result.image(place, "sharp"))
         if path is not None
     )
     errors = ((blurry - sharp) ** 2).sum(axis=2)
@@ -98,16 +98,16 @@ def _window(result: Result, place: int) -> tuple[int, int, int, int]:
 
 
 def _images(
-    result: Result, place: int, names: Sequence[str], window: tuple[int, int, int, int]
+    result: RunResult, place: int, names: Sequence[str], window: tuple[int, int, int, int]
 ) -> list[tuple[str, str]]:
-    paths = [(name.replace("_", " "), result.picture(place, name)) for name in names]
+    paths = [(name.replace("_", " "), result.image(place, name)) for name in names]
     return [(name, _data_uri(path, window)) for name, path in paths if path is not None]
 
 
 def _data_uri(path: Path, window: tuple[int, int, int, int]) -> str:
     file = io.BytesIO()
-    with Image.open(path) as picture:
-        picture.convert("RGB").crop(window).save(file, "PNG", optimize=True)
+    with Image.open(path) as image:
+        image.convert("RGB").crop(window).save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 

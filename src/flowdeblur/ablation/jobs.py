@@ -1,4 +1,4 @@
-"""A run of a sweep as a job: its folder, its command line, and how far it has come."""
+"""A run of a sweep as a job: its folder, its command line, and its state."""
 
 from __future__ import annotations
 
@@ -14,83 +14,104 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from flowdeblur.ablation.plain_yaml import load_yaml
+from flowdeblur.ablation.run_result import whole
 from flowdeblur.ablation.sweep import Point
 from flowdeblur.errors import UserError
+from flowdeblur.runs import Progress, read_progress
 
-_PROGRESS = re.compile(r"step (\d+)/\d+ .*?([\d.]+) steps/s")
 _EXIT = "exit status "
-_ASKED_TO_END = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-# Of a process that a signal ended, by itself and as a shell or a launcher tells it.
-_IN_GOOD_ORDER = {0, *(-number for number in _ASKED_TO_END), *(128 + n for n in _ASKED_TO_END)}
+_STOP_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+# The status of a process that a signal ended, as the process, a shell or a launcher reports it.
+_STOPPED = {0, *(-number for number in _STOP_SIGNALS), *(128 + n for n in _STOP_SIGNALS)}
 
 
 class State(StrEnum):
-    """How far a job has come, as its folder shows it to any process."""
+    """State of a job, as any process can see it in the job's folder."""
 
     WAITING = "waiting"
     RUNNING = "running"
-    STOPPED = "stopped"  # by max_minutes or a signal: the same command goes on from its checkpoint
+    STOPPED = "stopped"  # by max_minutes or a signal: the same command resumes it
     FAILED = "failed"
+    DAMAGED = "damaged"  # its results cannot be read
     DONE = "done"
 
 
 @dataclass(frozen=True)
-class Job:
-    """A run, and where it takes place.
+class SweepJob:
+    """A run of a sweep and its folder.
 
     Attributes:
-        point: of the sweep.
-        folder: the run's.
-        steps: the budget; None where it is not known.
-        devices: how many a run uses.
+        point: the run.
+        folder: its folder.
+        steps: budget in optimizer steps; None where it is not known.
+        minutes: budget in minutes of training; None where steps are the budget.
+        devices: number of devices that the run uses.
+        options: options of ``train.py`` before the overrides.
     """
 
     point: Point
     folder: Path
     steps: int | None = None
+    minutes: float | None = None
     devices: int = 1
+    options: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """Of the run."""
+        """Name of the run."""
         return self.point.name
 
     @property
     def console(self) -> Path:
-        """Where what the run prints goes."""
+        """File of the run's output."""
         return self.folder / "console.log"
 
     def command(self) -> list[str]:
-        """The command line of the run, a process of its own."""
+        """Command line of the run, which is a process of its own."""
         path = str(self.folder)
-        if not re.fullmatch(r"[\w./+-]+", path):  # Hydra's grammar wants it quoted
+        if not re.fullmatch(r"[\w./+-]+", path):  # Hydra's grammar requires quotes
             path = "'" + path.replace("'", "\\'") + "'"
-        module = [sys.executable, "-m", "flowdeblur.cli.train"]
+        module = [sys.executable, "-m", "flowdeblur.cli.train", *self.options]
         return [*module, *self.point.overrides, f"hydra.run.dir={path}"]
 
     def metrics(self) -> dict[str, Any] | None:
-        """What a finished run has written; None before."""
+        """Content of the run's ``metrics.json``, which is written last; None before.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         try:
-            content: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text())
+            content = json.loads((self.folder / "metrics.json").read_text())
+            whole(content["steps"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
-                f"{self.folder / 'metrics.json'}: cannot be read ({error}); delete it to run again"
+                f"{self.folder / 'metrics.json'}: damaged ({str(error) or type(error).__name__}); "
+                "delete it to run again"
             ) from None
-        return content
+        metrics: dict[str, Any] = content
+        return metrics
 
     def done(self) -> bool:
-        """Whether the run has reached its budget and been scored."""
+        """Whether the run has reached its budget and has scores.
+
+        Raises:
+            UserError: its metrics are damaged.
+        """
         metrics = self.metrics()
-        return metrics is not None and (self.steps is None or metrics["steps"] >= self.steps)
+        if metrics is None:
+            return False
+        return self.minutes is not None or self.steps is None or metrics["steps"] >= self.steps
 
     def state(self) -> State:
-        """What the folder shows."""
-        if self.done():
-            return State.DONE
+        """Read the job's state from its folder."""
+        try:
+            if self.done():
+                return State.DONE
+        except UserError:
+            return State.DAMAGED
         if not self.folder.exists():
             return State.WAITING
         claim = self.claim()
@@ -100,16 +121,16 @@ class Job:
         status = exit_status(self.console)
         if status is None:
             return State.STOPPED if any(self.folder.glob("checkpoints/*")) else State.WAITING
-        return unfinished(status)
+        return state_after(status)
 
     def claim(self) -> int | None:
-        """Claim the folder for one process and those that inherit the claim from it.
+        """Claim the folder for this process and the processes that inherit the claim.
 
-        The system gives it up when the last of them has ended, however that came. A run that was
-        started by hand is respected as well, by the lock that it keeps in its folder.
+        The system releases it when the last of them ends, for whatever reason. The lock of a run
+        that was started by hand counts as well.
 
         Returns:
-            An open file, to be closed by ``os.close``; None while others are at work here.
+            An open file, to be closed by ``os.close``; None while others work in the folder.
         """
         claim = os.open(self.folder / ".claim", os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -124,70 +145,73 @@ class Job:
             pass  # a file system without locks
         return claim
 
-    def progress(self) -> tuple[int, float | None]:
-        """The last step that the run has told of, and its steps a second."""
-        found = _PROGRESS.findall(_tail(self.folder / "train.log"))
-        return (int(found[-1][0]), float(found[-1][1])) if found else (0, None)
+    def progress(self) -> Progress | None:
+        """Progress that the run has last reported."""
+        return read_progress(self.folder)
 
     def reason(self) -> str:
-        """Why the run has failed: the last line that it printed."""
+        """Why the run failed: the last line of its output."""
         lines = [line for line in _tail(self.console).splitlines() if line.strip()]
-        told = [line for line in lines if not line.startswith(_EXIT)]
-        return told[-1].strip() if told else "it printed nothing"
+        printed = [line for line in lines if not line.startswith(_EXIT)]
+        return printed[-1].strip() if printed else "it printed nothing"
 
 
-def check_budget(job: Job) -> None:
-    """See that the folder holds no run of another budget, whose schedule would be another.
+def check_budget(job: SweepJob) -> None:
+    """Check that the folder has no run of another budget, whose schedule would differ.
 
     Raises:
-        UserError: it does.
+        UserError: it has one.
     """
     path = job.folder / "config.yaml"
-    if not path.exists():
+    try:
+        config = load_yaml(path)
+        earlier = config["trainer"].get("max_steps"), config.get("budget_minutes")
+    except FileNotFoundError:
         return
-    earlier = (yaml.safe_load(path.read_text()) or {}).get("trainer", {}).get("max_steps")
-    if earlier != job.steps:
-        raise UserError(
-            f"{job.folder} holds a run of {earlier} steps, not {job.steps}: "
-            "choose another --runs, or delete it"
-        )
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error}); delete the folder to run again") from None
+    for old, new, unit in zip(earlier, (job.steps, job.minutes), ("steps", "minutes"), strict=True):
+        if old != new:
+            raise UserError(
+                f"{job.folder} contains a run of {old} {unit}, not {new}: "
+                "choose another --runs, or delete it"
+            )
 
 
-def write_exit(job: Job, status: int) -> None:
-    """Note at the end of the console's file how a run has ended."""
+def write_exit(job: SweepJob, status: int) -> None:
+    """Record the exit status of a run at the end of its output."""
     with job.console.open("a") as file:
         file.write(f"{_EXIT}{status}\n")
 
 
-def unfinished(status: int) -> State:
-    """What has become of a run that ended with this status before its budget."""
-    return State.STOPPED if status in _IN_GOOD_ORDER else State.FAILED
+def state_after(status: int) -> State:
+    """State of a run that ended with this status before its budget."""
+    return State.STOPPED if status in _STOPPED else State.FAILED
 
 
 def exit_status(console: Path) -> int | None:
-    """How the last run has ended; None if it was not seen to end."""
+    """Read the exit status of the last run; None if none was recorded."""
     lines = _tail(console).splitlines()
-    if lines and lines[-1].startswith(_EXIT):
-        return int(lines[-1].removeprefix(_EXIT))
-    return None
+    found = re.fullmatch(rf"{_EXIT}(-?\d{{1,9}})", lines[-1]) if lines else None
+    return int(found[1]) if found else None
 
 
-def share(jobs: Sequence[Job], part: str | None) -> list[Job]:
-    """The jobs of one machine out of several: ``1/4`` is the first of four.
+def shard(jobs: Sequence[SweepJob], part: str | None) -> list[SweepJob]:
+    """Select the jobs of one of several machines: ``1/4`` is the first of four.
 
     Raises:
         UserError: there is no such part.
     """
     if part is None:
         return list(jobs)
-    matched = re.fullmatch(r"(\d+)/(\d+)", part)
+    matched = re.fullmatch(r"(\d{1,6})/(\d{1,6})", part)
     if not matched or not 1 <= int(matched[1]) <= int(matched[2]):
-        raise UserError(f"--shard {part}: write I/N with I from 1 to N, as 1/4")
+        raise UserError(f"--shard {part}: write I/N with I from 1 to N, such as 1/4")
     return list(jobs[int(matched[1]) - 1 :: int(matched[2])])
 
 
 def count_states(states: Mapping[str, State]) -> str:
-    """Say how many jobs are in each state."""
+    """Write how many jobs are in each state."""
     counts = {state: list(states.values()).count(state) for state in State}
     parts = [
         f"{counts[state]} {state}" for state in reversed(State) if counts[state] or state == "done"

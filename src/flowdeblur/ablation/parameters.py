@@ -1,10 +1,11 @@
-"""The values that a parameter of a sweep may take."""
+"""The values that a parameter of a sweep can take."""
 
 from __future__ import annotations
 
 import math
 import random
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -14,6 +15,7 @@ from flowdeblur.errors import UserError
 Value = str | int | float | bool | list[Any]
 
 _KEYS = {"value", "values", "probabilities", "distribution", "min", "max", "q"}
+_MAX_DEPTH, _MAX_TEXT = 4, 200  # of a value
 _RANGES = ("uniform", "q_uniform", "int_uniform", "log_uniform_values", "q_log_uniform_values")
 
 
@@ -23,7 +25,7 @@ class Choices:
 
     Attributes:
         values: in the file's order.
-        probabilities: of drawing each; None draws them alike.
+        probabilities: probability of each value; None makes them equal.
     """
 
     values: tuple[Value, ...]
@@ -36,14 +38,14 @@ class Choices:
 
 @dataclass(frozen=True)
 class Range:
-    """A number between two others, both included.
+    """A number between two bounds, both included.
 
     Attributes:
-        low: the least.
-        high: the greatest.
-        log: whether every factor is as likely as any other, instead of every difference.
-        step: distance of the values; None for any number.
-        integer: whether it is a whole number.
+        low: lower bound.
+        high: upper bound.
+        log: whether the logarithm is uniformly distributed, instead of the number itself.
+        step: distance between values; None allows any number.
+        integer: whether the values are integers.
     """
 
     low: float
@@ -70,33 +72,29 @@ Parameter = Choices | Range
 
 
 def parameter(entry: Any, where: str) -> Parameter:
-    """Understand a parameter of a sweep file.
+    """Read a parameter of a sweep file.
 
     Args:
-        entry: what stands under its name.
+        entry: the content below its name.
         where: file and name, for messages.
 
     Raises:
-        UserError: it says something that is not understood here.
+        UserError: the entry is not supported.
     """
     if not isinstance(entry, dict) or "parameters" in entry:
         raise UserError(f"{where}: write a dotted key, with value, values or a range below it")
-    unknown = sorted(set(entry) - _KEYS)
+    unknown = sorted(map(str, set(entry) - _KEYS))
     if unknown:
-        raise UserError(f"{where}.{unknown[0]}: is not understood; use {', '.join(sorted(_KEYS))}")
+        raise UserError(f"{where}.{unknown[0]}: not supported; use {', '.join(sorted(_KEYS))}")
     if "value" in entry or "values" in entry:
         values = [entry["value"]] if "value" in entry else entry["values"]
         if not isinstance(values, list) or not values:
             raise UserError(f"{where}: values must be a list")
         for each in values:
-            # W&B's agent writes values as Python does.
-            if each is None:
-                raise UserError(f"{where}: write 'null' in quotes, W&B would make it None")
-            if isinstance(each, dict):
-                raise UserError(f"{where}: {each} is no single value")
+            _check_value(each, where)
         probabilities = entry.get("probabilities")
-        if probabilities is not None and len(probabilities) != len(values):
-            raise UserError(f"{where}: {len(probabilities)} probabilities, {len(values)} values")
+        if probabilities is not None:
+            _check_probabilities(probabilities, len(values), where)
         return Choices(tuple(values), tuple(probabilities) if probabilities else None)
     return _range(entry, where)
 
@@ -104,22 +102,24 @@ def parameter(entry: Any, where: str) -> Parameter:
 def _range(entry: dict[str, Any], where: str) -> Range:
     low, high, step = entry.get("min"), entry.get("max"), entry.get("q", 1.0)
     if not (_is_number(low) and _is_number(high) and low < high):
-        raise UserError(f"{where}: give value, values, or min and a greater max, as numbers")
+        raise UserError(f"{where}: set value, values, or min and a greater max, as numbers")
     whole = isinstance(low, int) and isinstance(high, int)
     kind = entry.get("distribution", "int_uniform" if whole else "uniform")
-    if kind not in _RANGES:
-        raise UserError(f"{where}.distribution: {kind} is not one of {', '.join(_RANGES)}")
+    if not isinstance(kind, str) or kind not in _RANGES:
+        raise UserError(f"{where}.distribution: {kind!r:.40} is not one of {', '.join(_RANGES)}")
     log = "log" in kind
+    if kind == "int_uniform" and not whole:
+        raise UserError(f"{where}: min and max must be integers for int_uniform")
     if log and low <= 0:
         raise UserError(f"{where}: min must be above 0 for {kind}")
     if not (_is_number(step) and step > 0):
-        raise UserError(f"{where}.q: is {step!r}, but must be a number above 0")
+        raise UserError(f"{where}.q: {step!r:.40} is not a number above 0")
     stepped = step if kind.startswith("q_") else None
     return Range(float(low), float(high), log, stepped, kind == "int_uniform")
 
 
 def tag(key: str, value: Value | None) -> str:
-    """A value as a part of a name: a word itself, a number behind the key's last part."""
+    """A value as a part of a name: a text as it is, a number after the last part of its key."""
     if isinstance(value, str):
         label = value
     else:
@@ -130,5 +130,30 @@ def tag(key: str, value: Value | None) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", label)
 
 
+def _check_value(value: Any, where: str, depth: int = 0) -> None:
+    # W&B's agent writes values as Python does.
+    if value is None and not depth:
+        raise UserError(f"{where}: write 'null' in quotes; W&B would write None")
+    if isinstance(value, list) and depth < _MAX_DEPTH:
+        for each in value:
+            _check_value(each, where, depth + 1)
+    elif not isinstance(value, str | bool | None) and not _is_number(value):
+        raise UserError(f"{where}: {value!r:.40} is not a text, a finite number, a flag or a list")
+    elif isinstance(value, str) and len(value) > _MAX_TEXT:
+        raise UserError(f"{where}: a value has {len(value):,} characters; at most {_MAX_TEXT}")
+
+
+def _check_probabilities(values: Any, count: int, where: str) -> None:
+    if not isinstance(values, list) or not all(_is_number(each) and each >= 0 for each in values):
+        raise UserError(f"{where}.probabilities: must be a list of numbers from 0")
+    if len(values) != count or not sum(values) > 0:
+        raise UserError(
+            f"{where}: {len(values)} probabilities of sum {sum(values):g} for {count} values"
+        )
+
+
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a number that float can represent."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < sys.float_info.max

@@ -1,102 +1,75 @@
-"""What the runs of a sweep have left in their folders, row by row."""
+"""The rows of a table: runs that differ in their seed only, and what they have in common."""
 
 from __future__ import annotations
 
-import csv
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from flowdeblur.ablation.jobs import Job, State
+from flowdeblur.ablation.jobs import State, SweepJob
 from flowdeblur.ablation.parameters import tag
+from flowdeblur.ablation.plain_yaml import load_yaml
+from flowdeblur.ablation.run_result import RunResult, read_result
 from flowdeblur.ablation.statistics import Array
 from flowdeblur.errors import UserError
-from flowdeblur.runs import SAME_RUN
 
 
 @dataclass(frozen=True)
-class Result:
-    """A finished run.
+class AblationRow:
+    """A row of a table.
 
     Attributes:
-        folder: of the run.
-        metrics: of its ``metrics.json``.
-        config: of its ``config.yaml``.
-        frames: scores of every test frame by key, of its ``frames.csv``.
-    """
-
-    folder: Path
-    metrics: Mapping[str, Any]
-    config: Mapping[str, Any]
-    frames: Mapping[str, Mapping[str, float]]
-
-    def picture(self, frame: int, what: str) -> Path | None:
-        """A picture of a test frame, by its place and what it shows, if there is one."""
-        path = self.folder / "images" / "test" / f"{frame}_{what}.png"
-        return path if path.exists() else None
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is compared: the runs that differ in their seed alone.
-
-    Attributes:
-        name: of the row, as in the sweep.
-        label: for people.
-        paper: the paper's ``psnr`` and ``ssim``; empty where it has none.
-        results: of the runs that are done.
-        states: how many runs are in which state.
+        name: name of the row in the sweep.
+        label: name in the table.
+        paper: published numbers: ``psnr``, ``ssim``, ``parameters``; may be empty.
+        results: finished runs.
+        states: number of runs in each state; empty for a row that is only published.
+        damage: what is wrong with damaged runs.
     """
 
     name: str
     label: str
     paper: Mapping[str, float]
-    results: Sequence[Result]
-    states: Mapping[State, int]
+    results: Sequence[RunResult] = ()
+    states: Mapping[State, int] = field(default_factory=dict)
+    damage: Sequence[str] = ()
 
     def scores(self, name: str) -> list[float]:
-        """A test score of each finished run, as far as it has it."""
-        return [each.metrics["test"][name] for each in self.results if name in each.metrics["test"]]
+        """A test score of each finished run that has it."""
+        return [each.test[name] for each in self.results if name in each.test]
 
     def mean(self, name: str) -> float | None:
-        """The mean of a test score over seeds."""
-        scores = self.scores(name)
-        return statistics.fmean(scores) if scores else None
+        """Mean of a test score over seeds."""
+        return _mean(self.scores(name))
 
     def deviation(self, name: str) -> float | None:
-        """The standard deviation of a test score over seeds; None for a single one."""
+        """Standard deviation of a test score over seeds; None for a single seed."""
         scores = self.scores(name)
         return statistics.stdev(scores) if len(scores) > 1 else None
 
-    def average(self, *path: str) -> float | None:
-        """The mean of another number in ``metrics.json`` over seeds."""
-        values = []
-        for each in self.results:
-            value: Any = each.metrics
-            for key in path:
-                value = value.get(key) if isinstance(value, Mapping) else None
-            if isinstance(value, int | float):
-                values.append(value)
-        return statistics.fmean(values) if values else None
+    def fact(self, name: str) -> float | None:
+        """Mean over seeds of another number of a run (see ``RunResult.facts``), or ``paper_*``."""
+        if name.startswith("paper_"):
+            return self.paper.get(name.removeprefix("paper_"))
+        return _mean([each.facts[name] for each in self.results if name in each.facts])
 
     @cached_property
     def keys(self) -> list[str]:
-        """The test frames that all runs of the row have scored."""
+        """Test frames that all runs of the row have scored."""
         if not self.results:
             return []
         others = [each.frames.keys() for each in self.results[1:]]
         return [key for key in self.results[0].frames if all(key in each for each in others)]
 
     def per_frame(self, name: str, keys: Sequence[str]) -> Array | None:
-        """A score of each frame, the mean over seeds: (len(keys),); None where it is unknown."""
+        """A score of each frame, mean over seeds, (len(keys),); None where it is unknown."""
         if not keys or not set(keys) <= set(self.keys):
             return None
         try:
@@ -108,27 +81,26 @@ class Row:
 
     @property
     def missing(self) -> str | None:
-        """Why there is no number at all; None where there is one."""
-        if self.results:
+        """Why a row of a sweep has no scores; None where it has some or is only published."""
+        if self.results or not self.states:
             return None
-        for state in (State.FAILED, State.RUNNING, State.STOPPED):
+        for state in (State.DAMAGED, State.FAILED, State.RUNNING, State.STOPPED):
             if self.states.get(state):
                 return f"missing ({state})"
         return "missing"
 
 
-def collect(jobs: Sequence[Job], ablation: Path) -> list[Row]:
+def collect(jobs: Sequence[SweepJob], ablation: Path) -> list[AblationRow]:
     """Read the runs of a sweep.
 
     Args:
         jobs: all runs, in the order of the rows.
-        ablation: folder of the rows' files, which hold labels and the paper's numbers.
+        ablation: folder with the declarations of rows: labels and published numbers.
 
     Raises:
-        UserError: a file of a finished run is damaged, or runs of two rows have the same
-            configuration.
+        UserError: runs of two rows have the same configuration.
     """
-    rows: dict[str, list[Job]] = {}
+    rows: dict[str, list[SweepJob]] = {}
     for job in jobs:
         rows.setdefault(job.point.row, []).append(job)
     collected = [_row(name, members, ablation) for name, members in rows.items()]
@@ -136,51 +108,71 @@ def collect(jobs: Sequence[Job], ablation: Path) -> list[Row]:
     return collected
 
 
-def _row(name: str, jobs: Sequence[Job], ablation: Path) -> Row:
+def add_published(rows: Sequence[AblationRow], path: Path) -> list[AblationRow]:
+    """Give rows the labels and numbers of a file, and add the rows that are only published.
+
+    Args:
+        rows: rows of the sweep.
+        path: YAML file: name of a row, then ``label`` and published numbers; it sets the order.
+
+    Raises:
+        UserError: the file cannot be read or is not such a file.
+    """
+    measured, result = {row.name: row for row in rows}, []
+    try:
+        for name, entry in load_yaml(path).items():
+            row = measured.pop(str(name), AblationRow(str(name), str(name), {}))
+            paper = {key: float(value) for key, value in entry.items() if key != "label"}
+            label = str(entry.get("label", row.label))
+            result.append(AblationRow(row.name, label, paper, row.results, row.states, row.damage))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"--published {path}: {error}; write ROW: {{label: TEXT, psnr: N}}"
+        ) from None
+    return [*result, *measured.values()]
+
+
+def _row(name: str, jobs: Sequence[SweepJob], ablation: Path) -> AblationRow:
     states = {job.name: job.state() for job in jobs}
-    results = [_result(job) for job in jobs if states[job.name] == State.DONE]
+    results, damage = [], []
+    for job in jobs:
+        try:
+            if states[job.name] in (State.DONE, State.DAMAGED):
+                results.append(read_result(job.folder, job.metrics() or {}))
+        except UserError as error:
+            states[job.name] = State.DAMAGED
+            damage.append(str(error))
     parameters = jobs[0].point.parameters
     about = _about(results, ablation / f"{parameters.get('ablation')}.yaml")
     label = about.get("label")
     if label is not None:  # a sweep over rows may also vary something else
         others = [tag(k, v) for k, v in parameters.items() if k not in ("ablation", "seed")]
         label = " ".join([label, *others])
-    return Row(name, label or name, about.get("paper") or {}, results, Counter(states.values()))
+    counts = Counter(states.values())
+    return AblationRow(name, label or name, about.get("paper") or {}, results, counts, damage)
 
 
-def _about(results: Sequence[Result], declaration: Path) -> Mapping[str, Any]:
-    """Label and published numbers: those of the run itself, or the file's where none is done."""
-    for result in results:
-        if result.config.get("row"):
-            about: Mapping[str, Any] = result.config["row"]
-            return about
-    if results or not declaration.exists():
+def _about(results: Sequence[RunResult], declaration: Path) -> Mapping[str, Any]:
+    """Label and published numbers: the run's own, or the declared ones where none is done."""
+    if results:
+        return results[0].about
+    if not declaration.exists():
         return {}
-    return yaml.safe_load(declaration.read_text()).get("row") or {}
+    try:
+        return load_yaml(declaration).get("row") or {}
+    except ValueError as error:
+        raise UserError(f"{declaration}: {error}") from None
 
 
-def _check_distinct(rows: Sequence[Row]) -> None:
-    sections = (*SAME_RUN, "trainer")
+def _check_distinct(rows: Sequence[AblationRow]) -> None:
     for first, second in combinations(rows, 2):
         for one, other in product(first.results, second.results):
-            if all(one.config.get(key) == other.config.get(key) for key in sections):
+            if one.settings and one.settings == other.settings:
                 raise UserError(
                     f"{one.folder} and {other.folder} are runs of the same configuration; "
                     "a table compares different ones: delete the wrong one, or leave out its row"
                 )
 
 
-def _result(job: Job) -> Result:
-    try:
-        config = yaml.safe_load((job.folder / "config.yaml").read_text())
-        with (job.folder / "frames.csv").open(newline="") as file:
-            frames = {
-                line.pop("key"): {name: float(value) for name, value in line.items()}
-                for line in csv.DictReader(file)
-            }
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{job.folder}: its config.yaml or frames.csv cannot be read ({error}); "
-            "delete its metrics.json and run it again"
-        ) from None
-    return Result(job.folder, job.metrics() or {}, config, frames)
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None

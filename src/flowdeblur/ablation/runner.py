@@ -1,4 +1,4 @@
-"""Jobs side by side on this machine, each in a fresh process."""
+"""Run jobs side by side on this machine, each in a new process."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from flowdeblur.ablation.jobs import Job, State, unfinished, write_exit
-from flowdeblur.ablation.view import View
+from flowdeblur.ablation.jobs import State, SweepJob, state_after, write_exit
+from flowdeblur.ablation.view import SweepView
 from flowdeblur.errors import UserError
 
 Slot = Mapping[str, str]
-"""Environment variables of the jobs in one of the places: which GPUs, how many threads."""
+"""Environment variables of a place for jobs: its GPUs, or its number of threads."""
 
 _POLL_S, _GRACE_S = 0.2, 15.0
 
 
 @dataclass
 class _Running:
-    job: Job
+    job: SweepJob
     process: subprocess.Popen[bytes]
     slot: Slot
 
 
 def run(
-    jobs: Sequence[Job], slots: Sequence[Slot], view: View, launcher: Sequence[str] = ()
+    jobs: Sequence[SweepJob], slots: Sequence[Slot], view: SweepView, launcher: Sequence[str] = ()
 ) -> dict[str, State]:
-    """Run what is not done yet, as many jobs at a time as there are slots.
+    """Run the jobs that are not done, as many at a time as there are slots.
 
-    A job that was cut short goes on from its newest checkpoint. One that fails leaves the others
-    alone. One that runs in another process already is waited for, so that several calls, on one
-    machine or on a shared file system, can work on the same sweep. Where this process ends early,
-    its jobs are ended, too.
+    An interrupted job resumes from its newest checkpoint. A failed job does not affect the others.
+    A job that another process is running is waited for, so that several calls, on one machine or on
+    a shared file system, can work on the same sweep. When this process ends early, it ends its jobs
+    as well.
 
     Args:
-        jobs: in the order in which they start.
-        slots: environments of the places.
-        view: is told of every change.
-        launcher: comes before each command line, as ``srun``.
+        jobs: jobs in the order in which they start.
+        slots: environment of each place.
+        view: shows every change.
+        launcher: words before each command line, such as ``srun``.
 
     Returns:
         Each job's state by its name.
 
     Raises:
-        UserError: there is no such launcher, or a folder cannot be made.
+        UserError: the launcher does not exist, or a folder cannot be made.
     """
     states = {job.name: State.DONE if job.done() else State.WAITING for job in jobs}
     pending = [job for job in jobs if states[job.name] == State.WAITING]
     if pending and launcher and shutil.which(launcher[0]) is None:
         raise UserError(
             f"--launcher {launcher[0]}: no such program on this machine; leave it out, "
-            "or give the command where it is"
+            "or run the command where it is installed"
         )
     running, free = list[_Running](), list(slots)
     with _ending_on_signals():
@@ -81,17 +81,18 @@ def run(
                 if pending or running:
                     time.sleep(_POLL_S)
         finally:
+            view.close()
             _end(running)
     return states
 
 
 def slots(jobs: int | None, devices: int, gpus: Sequence[str]) -> list[Slot]:
-    """Share a machine among jobs.
+    """Divide a machine among jobs.
 
     Args:
-        jobs: how many run at a time; None takes as many as the GPUs allow, or one.
-        devices: GPUs that a job uses.
-        gpus: of this machine, by name.
+        jobs: number of jobs at a time; None takes as many as the GPUs allow, or one.
+        devices: number of GPUs that a job uses.
+        gpus: names of the GPUs of this machine.
 
     Returns:
         The environment of each place.
@@ -105,14 +106,14 @@ def slots(jobs: int | None, devices: int, gpus: Sequence[str]) -> list[Slot]:
         return [{}]
     if groups:
         return [{"CUDA_VISIBLE_DEVICES": groups[n % len(groups)]} for n in range(count)]
-    # Left alone, every process would use all cores, and all would wait for each other.
+    # By default every process would use all cores, and they would wait for each other.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = os.environ.get("OMP_NUM_THREADS", str(max((cores or 1) // count, 1)))
     return [{"OMP_NUM_THREADS": threads}] * count
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that CUDA may use, found without torch."""
+    """Find the GPUs that CUDA can use, without torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [each.strip() for each in visible.split(",") if each.strip() not in ("", "-1")]
@@ -124,7 +125,9 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(count)]
 
 
-def _begin(job: Job, free: list[Slot], launcher: Sequence[str]) -> tuple[State, _Running | None]:
+def _begin(
+    job: SweepJob, free: list[Slot], launcher: Sequence[str]
+) -> tuple[State, _Running | None]:
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
         claim = job.claim()
@@ -133,7 +136,7 @@ def _begin(job: Job, free: list[Slot], launcher: Sequence[str]) -> tuple[State, 
     if claim is None:
         return State.RUNNING, None
     try:
-        if job.done():  # by another process, since we last looked
+        if job.done():  # another process has finished it
             return State.DONE, None
         slot, command = free.pop(0), [*launcher, *job.command()]
         with job.console.open("ab") as console:
@@ -145,13 +148,13 @@ def _begin(job: Job, free: list[Slot], launcher: Sequence[str]) -> tuple[State, 
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **slot},
-                start_new_session=True,  # a terminal's Ctrl-C reaches us alone, and we end it
-                pass_fds=(claim,),  # it stays with the run, should we be killed
+                start_new_session=True,  # Ctrl-C reaches this process only, which ends the job
+                pass_fds=(claim,),  # the run keeps the claim if this process is killed
             )
         return State.RUNNING, _Running(job, process, slot)
-    except OSError as error:  # a launcher that is no program, a console that cannot be written
+    except OSError as error:  # a launcher without a first line, a read-only folder
         raise UserError(
-            f"{error.filename or job.folder}: {error.strerror}; set --launcher or --runs otherwise"
+            f"{error.filename or job.folder}: {error.strerror}; change --launcher or --runs"
         ) from None
     finally:
         os.close(claim)
@@ -161,7 +164,7 @@ def _ended(each: _Running) -> State:
     write_exit(each.job, each.process.returncode)
     if each.job.done():
         return State.DONE
-    return unfinished(each.process.returncode)
+    return state_after(each.process.returncode)
 
 
 def _end(running: Sequence[_Running]) -> None:
@@ -176,7 +179,7 @@ def _end(running: Sequence[_Running]) -> None:
 
 @contextlib.contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Turn signals that would kill this process at once into an exception."""
+    """Raise SystemExit on signals that would otherwise end this process at once."""
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
         sys.exit(128 + number)

@@ -1,63 +1,62 @@
-"""Bayesian search without a server: Optuna proposes, from what the finished runs have scored."""
+"""Bayesian search without a server: Optuna proposes runs from the scores of the finished ones."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowdeblur.ablation.jobs import Job
+from flowdeblur.ablation.jobs import SweepJob
 from flowdeblur.ablation.parameters import Choices, Parameter, Range, Value
 from flowdeblur.ablation.sweep import Point, Sweep
 from flowdeblur.errors import UserError
-from flowdeblur.files import write_text
+from flowdeblur.extras import import_extra
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
-_FILE = "search.json"
+_FILE = "search.journal"
 
 
 class Search:
     """The runs of a Bayesian search, proposed a few at a time.
 
-    What was proposed stands in ``search.json`` beside the runs, what it scored in the runs
-    themselves. So a search that was cut short goes on, and its runs with it: a proposal is a
-    function of the ones before and their scores.
+    Optuna keeps the proposals in its journal beside the runs; the scores are read from the runs. A
+    search that was interrupted therefore continues as the same search: a proposal is a function of
+    the earlier ones and their scores.
 
     Args:
-        sweep: of method ``bayes``.
-        folder: of the runs.
+        sweep: a sweep of method ``bayes``.
+        folder: folder of the run folders.
 
     Raises:
-        UserError: Optuna is missing, or the folder's search is about other parameters.
+        UserError: Optuna is not installed, or the folder has a search over other parameters.
     """
 
     def __init__(self, sweep: Sweep, folder: Path) -> None:
-        try:
-            import optuna
-        except ImportError:
-            raise UserError("method bayes needs Optuna: pip install 'flowdeblur[bayes]'") from None
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._sweep, self._folder = sweep, folder
-        self._points = recorded(sweep, folder)
+        self._cap = sweep.cap()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._study = _open(sweep, folder)
+        self._points = _points(sweep, self._study, folder)
         self._closed: set[str] = set()
-        sweep.cap()
 
     def propose(self, count: int) -> list[Point]:
-        """Up to ``count`` runs to do next: first those that were begun; none when all are done."""
+        """Propose up to ``count`` runs: first those that were begun; none when all are done."""
         scores = self._scores()
         begun = [
             point
             for point in self._points
             if point.name not in scores and point.name not in self._closed
         ]
-        missing = min(count - len(begun), self._sweep.cap() - len(self._points))
+        missing = min(count - len(begun), self._cap - len(self._points))
         return [*begun[:count], *(self._ask(missing, scores) if missing > 0 else [])]
 
     def close(self, points: Iterable[Point]) -> None:
-        """Leave runs alone from now on, whether they have scored or failed."""
+        """Do not propose these runs again, whether they have scored or failed."""
         self._closed |= {point.name for point in points}
 
     def best(self) -> tuple[Point, float] | None:
@@ -68,41 +67,24 @@ class Search:
         return max(done, key=lambda each: sign * each[1], default=None)
 
     def _ask(self, count: int, scores: dict[str, float]) -> list[Point]:
-        from optuna import create_study
         from optuna.samplers import TPESampler
-        from optuna.trial import TrialState, create_trial
 
+        trials = self._study.get_trials(deepcopy=False)
+        for trial, point in zip(trials, self._points, strict=True):
+            if not trial.state.is_finished() and point.name in scores:
+                self._study.tell(trial.number, scores[point.name])
+        # Another seed for every proposal, because a new sampler does not know its earlier draws.
+        self._study.sampler = TPESampler(seed=len(trials), constant_liar=True)
         space = {key: _distribution(each) for key, each in self._sweep.parameters.items()}
-        study = create_study(
-            # Another seed for every proposal, because the sampler does not see what it has drawn.
-            sampler=TPESampler(seed=len(self._points), constant_liar=True),
-            direction="maximize" if self._sweep.maximize else "minimize",
-        )
-        for point in self._points:
-            score = scores.get(point.name)
-            study.add_trial(
-                create_trial(
-                    state=TrialState.FAIL if score is None else TrialState.COMPLETE,
-                    value=score,
-                    params=dict(point.parameters),
-                    distributions=space,
-                )
-            )
-        points = []
-        for _ in range(count):
-            drawn = study.ask(space).params
-            values = {key: _short(drawn[key], each) for key, each in self._sweep.parameters.items()}
-            points.append(self._sweep.point(values, len(self._points)))
-            self._points.append(points[-1])
-        self._folder.mkdir(parents=True, exist_ok=True)
-        content = [dict(point.parameters) for point in self._points]
-        write_text(self._folder / _FILE, json.dumps(content, indent=1) + "\n")
+        new = [self._study.ask(space) for _ in range(count)]
+        points = [_point(self._sweep, trial.number, trial.params) for trial in new]
+        self._points += points
         return points
 
     def _scores(self) -> dict[str, float]:
         scores = {}
         for point in self._points:
-            metrics: Any = Job(point, self._folder / point.name).metrics()
+            metrics: Any = SweepJob(point, self._folder / point.name).metrics()
             if metrics is None:
                 continue
             try:
@@ -118,30 +100,50 @@ class Search:
 
 
 def recorded(sweep: Sweep, folder: Path) -> list[Point]:
-    """The runs that a search in ``folder`` has proposed so far.
+    """List the runs that a search in ``folder`` has proposed so far.
 
     Raises:
-        UserError: that search was about other parameters.
+        UserError: Optuna is not installed, or that search was over other parameters.
     """
-    path = folder / _FILE
-    if not path.exists():
+    if not (folder / _FILE).exists():
         return []
-    proposals: Sequence[dict[str, Value]] = json.loads(path.read_text())
-    for values in proposals:
-        if values.keys() != sweep.parameters.keys():
+    return _points(sweep, _open(sweep, folder), folder)
+
+
+def _open(sweep: Sweep, folder: Path) -> Study:
+    optuna = import_extra("optuna", "bayes")
+    journal = import_extra("optuna.storages.journal", "bayes")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        backend = journal.JournalFileBackend(str(folder / _FILE))
+        study: Study = optuna.create_study(
+            study_name="search",
+            storage=optuna.storages.JournalStorage(backend),
+            direction="maximize" if sweep.maximize else "minimize",
+            load_if_exists=True,
+        )
+    return study
+
+
+def _points(sweep: Sweep, study: Study, folder: Path) -> list[Point]:
+    trials: list[FrozenTrial] = study.get_trials(deepcopy=False)
+    for trial in trials:
+        if trial.params.keys() != sweep.parameters.keys():
             raise UserError(
-                f"{path}: a search over {', '.join(values)}, not {', '.join(sweep.parameters)}; "
-                "choose another --runs"
+                f"{folder / _FILE}: a search over {', '.join(trial.params)}, not "
+                f"{', '.join(sweep.parameters)}; choose another --runs"
             )
-    return [sweep.point(values, number) for number, values in enumerate(proposals)]
+    return [_point(sweep, trial.number, trial.params) for trial in trials]
+
+
+def _point(sweep: Sweep, number: int, drawn: dict[str, Any]) -> Point:
+    values = {key: _rounded(drawn[key], each) for key, each in sweep.parameters.items()}
+    return sweep.point(values, number)
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(parameter, Choices):
         return CategoricalDistribution(parameter.values)  # type: ignore[arg-type]
@@ -151,8 +153,8 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=step)
 
 
-def _short(value: Value, parameter: Parameter) -> Value:
-    """Six digits, because a value is a part of names and command lines."""
+def _rounded(value: Value, parameter: Parameter) -> Value:
+    """Round to six digits, because a value is a part of names and command lines."""
     if isinstance(value, float) and isinstance(parameter, Range):
         return min(max(float(f"{value:.6g}"), parameter.low), parameter.high)
     return value

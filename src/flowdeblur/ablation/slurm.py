@@ -1,4 +1,4 @@
-"""A sweep as an array of SLURM jobs, one run each."""
+"""Submit a sweep as an array of SLURM jobs, one run each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowdeblur.ablation.jobs import Job
+from flowdeblur.ablation.jobs import SweepJob
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.files import write_text
 
@@ -17,46 +17,45 @@ _SCRIPT = """\
 # Written by flowdeblur ablate run --slurm: one task of the array for each run.
 {options}
 
-# The runner stays outside of srun, once a task; srun starts the run, a process for each device.
+# The runner is one process of the task; srun starts the run, a process for each device.
 exec {command} --shard "$SLURM_ARRAY_TASK_ID/{count}" --jobs 1 --launcher srun
 """
 
 
 def script(
-    name: str, logs: Path, jobs: Sequence[Job], command: Sequence[str], options: Sequence[str]
+    name: str, logs: Path, jobs: Sequence[SweepJob], command: Sequence[str], options: Sequence[str]
 ) -> str:
     """Write the batch script.
 
     Args:
-        name: of the job.
+        name: name of the job.
         logs: folder of the tasks' output.
-        jobs: the runs; task ``i``, from 1, takes the ``i``-th.
-        command: arguments of ``flowdeblur ablate`` that make the same runs.
-        options: the user's, as ``partition=gpu``; they replace ours.
+        jobs: the runs; task ``i``, from 1, runs the ``i``-th.
+        command: arguments of ``flowdeblur ablate`` that plan the same runs.
+        options: the user's options, such as ``partition=gpu``; they replace the defaults.
 
     Returns:
-        The script, to be submitted from the present folder.
+        The script, to be submitted from the current folder.
 
     Raises:
-        UserError: an option is of the array itself.
+        UserError: an option sets the array itself.
     """
     devices = max((job.devices for job in jobs), default=1)
     chosen: dict[str, str | None] = {
         "job-name": name,
         "array": f"1-{len(jobs)}",
         "output": f"{logs}/%a.log",
-        "open-mode": "append",  # a requeued task goes on in its log
+        "open-mode": "append",  # a requeued task appends to its log
         "requeue": None,
         "nodes": "1",
         "ntasks-per-node": str(devices),
-        # To the steps alone, without B: there Lightning saves a checkpoint and requeues the task.
+        # Without B: to the steps only, where the run saves a checkpoint and requeues the task.
         "signal": "SIGUSR1@120",
     }
     for option in options:
         key, _, value = option.removeprefix("--").partition("=")
         if key == "array":
-            # A part of the tasks would be wanted, or a limit of how many run at a time.
-            raise UserError("--sbatch array: is made of the runs; select runs by KEY=VALUE")
+            raise UserError("--sbatch array: set by the runs; select runs by KEY=VALUE")
         chosen[key] = value or None
     lines = [
         f"#SBATCH --{key}" + (f'="{value}"' if value is not None else "")
@@ -69,13 +68,13 @@ def script(
 
 
 def submit(text: str, folder: Path) -> str:
-    """Write the script into ``folder`` and hand it to sbatch.
+    """Write the script into ``folder`` and submit it by sbatch.
 
     Returns:
-        What sbatch said.
+        The output of sbatch.
 
     Raises:
-        UserError: there is no sbatch here.
+        UserError: sbatch is not installed.
         RuntimeFailureError: sbatch refused.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +83,9 @@ def submit(text: str, folder: Path) -> str:
     try:
         done = subprocess.run(["sbatch", str(path)], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise UserError(f"sbatch: not found on this machine; submit {path} where it is") from None
+        raise UserError(
+            f"sbatch: not found on this machine; submit {path} where it is installed"
+        ) from None
     if done.returncode:
         raise RuntimeFailureError(f"sbatch refused {path}: {' '.join(done.stderr.split())}")
     return done.stdout.strip()

@@ -1,14 +1,17 @@
 """Sweep files, in the format of W&B, expanded without its server.
 
-``wandb sweep`` and ``wandb agent`` take the same files as they are; see docs/ablation.md for what
-of the format is understood here.
+``wandb sweep`` and ``wandb agent`` read the same files; docs/ablation.md lists the supported part
+of the format.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
+import math
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +20,11 @@ from typing import Any
 import yaml
 
 from flowdeblur.ablation.parameters import Choices, Parameter, Value, parameter, tag
+from flowdeblur.ablation.plain_yaml import load_yaml
 from flowdeblur.errors import UserError
 
 METHODS = ("grid", "random", "bayes")
+MAX_RUNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,10 @@ class Point:
     """One run of a sweep.
 
     Attributes:
-        row: what is compared, by name; runs that differ in their seed alone share it.
-        name: of the run and its folder.
-        parameters: the values of the sweep's parameters, by key.
-        overrides: what ``train.py`` is given.
+        row: name of the row in the table; runs that differ in their seed only share it.
+        name: name of the run and its folder.
+        parameters: values of the sweep's parameters, by key.
+        overrides: command line of ``train.py``.
     """
 
     row: str
@@ -41,16 +46,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep file says, with the user's own overrides worked in.
+    """The content of a sweep file, combined with the user's own overrides.
 
     Attributes:
         path: the file.
-        title: its name for people.
+        title: title of its table.
         method: ``grid``, ``random`` or ``bayes``.
-        metric: what ``bayes`` judges a run by, as ``val/psnr``.
-        maximize: whether more of it is better.
+        metric: metric that ``bayes`` optimizes, such as ``val/psnr``.
+        maximize: whether a larger metric is better.
         run_cap: number of runs of ``random`` and ``bayes``.
-        parameters: what varies, by key, in the file's order.
+        parameters: the parameters that vary, by key, in the file's order.
         fixed: overrides that all runs share, by key.
     """
 
@@ -65,11 +70,11 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """The file's name, without its suffix."""
+        """Name of the file, without its suffix."""
         return self.path.stem
 
     def with_overrides(self, tokens: Sequence[str]) -> Sweep:
-        """Let a command line replace what the file says.
+        """Replace entries of the file by a command line.
 
         A value replaces the parameter's values, or the fixed one; in a grid, ``key=a,b`` makes the
         key a parameter with these values.
@@ -78,7 +83,7 @@ class Sweep:
             tokens: Hydra overrides.
 
         Raises:
-            UserError: several values are given in a sweep that is no grid.
+            UserError: several values are given, and the method is not grid.
         """
         parameters, fixed = dict(self.parameters), dict(self.fixed)
         for token in tokens:
@@ -95,12 +100,12 @@ class Sweep:
         return dataclasses.replace(self, parameters=parameters, fixed=fixed)
 
     def points(self) -> list[Point]:
-        """The runs of a grid or of a random sweep.
+        """List the runs of a grid or of a random sweep.
 
-        A random sweep's are the same every time; a larger ``run_cap`` adds to them.
+        The runs of a random sweep are the same every time; a larger ``run_cap`` adds to them.
 
         Raises:
-            UserError: the file does not suit its method.
+            UserError: the file does not fit its method, or has too many runs.
         """
         if self.method == "random":
             generator = random.Random(0)
@@ -109,27 +114,32 @@ class Sweep:
                 for n in range(self.cap())
             ]
         points = [self.point(values) for values in self._grid()]
-        for first, second in itertools.combinations(points, 2):
-            if first.name == second.name:
-                raise UserError(f"{self.path}: two runs would be named {first.name}")
+        for name, count in collections.Counter(point.name for point in points).items():
+            if count > 1:
+                raise UserError(f"{self.path}: {count} runs would have the name {name}")
         return points
 
     def cap(self) -> int:
-        """``run_cap``, which every method but a grid needs.
+        """Number of runs of every method but a grid.
 
         Raises:
-            UserError: the file has none.
+            UserError: the file has no ``run_cap``, or it is too large.
         """
         if self.run_cap is None:
             raise UserError(f"{self.path}: method {self.method} needs run_cap, a number of runs")
+        self._check_count(self.run_cap)
         return self.run_cap
 
+    def _check_count(self, count: int) -> None:
+        if count > MAX_RUNS:
+            raise UserError(f"{self.path}: {count:,} runs; a sweep has at most {MAX_RUNS:,}")
+
     def point(self, values: Mapping[str, Value], number: int | None = None) -> Point:
-        """The run with these values of the parameters.
+        """Make the run with these values of the parameters.
 
         Args:
-            values: by key.
-            number: of the run, where values alone may not tell runs apart; it begins the name.
+            values: values by key.
+            number: number of the run, for methods that can draw equal values; it starts the name.
         """
         varied = [tag(key, value) for key, value in values.items() if key != "seed"]
         if number is not None:
@@ -144,6 +154,7 @@ class Sweep:
             if not isinstance(each, Choices):
                 raise UserError(f"{self.path}: parameters.{key}: a grid needs values, not a range")
         choices = [each.values for each in self.parameters.values() if isinstance(each, Choices)]
+        self._check_count(math.prod(map(len, choices)))
         for values in itertools.product(*choices):
             yield dict(zip(self.parameters, values, strict=True))
 
@@ -152,58 +163,54 @@ def read_sweep(path: Path) -> Sweep:
     """Read a sweep file.
 
     Raises:
-        UserError: it is missing, no YAML, or says something that is not understood here.
+        UserError: it cannot be read, or has an entry that is not supported.
     """
-    content = _load(path)
+    try:
+        content = load_yaml(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name a sweep file") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
     method, metric = content.get("method"), content.get("metric") or {}
     if method not in METHODS:
-        raise UserError(f"{path}: method is {method!r}, but must be one of {', '.join(METHODS)}")
+        raise UserError(f"{path}: method is {method!r:.40}; it must be one of {', '.join(METHODS)}")
     if not isinstance(content.get("parameters"), dict):
         raise UserError(f"{path}: has no parameters; give each of them value, values or a range")
     if content.get("program") != "train.py":
-        raise UserError(f"{path}: program is {content.get('program')!r}, but must be train.py")
-    if method == "bayes" and "name" not in metric:
-        raise UserError(f"{path}: method bayes needs a metric with name and goal")
+        raise UserError(f"{path}: program is {content.get('program')!r:.40}; it must be train.py")
+    if not isinstance(metric, dict) or (method == "bayes" and "name" not in metric):
+        raise UserError(f"{path}: metric must have a name and a goal")
+    command = content.get("command") or []
+    if not isinstance(command, list):
+        raise UserError(f"{path}: command must be a list of words")
     fixed = {
         token.partition("=")[0].lstrip("+~"): token
-        for token in map(str, content.get("command") or [])
+        for token in map(str, command)
         if "=" in token and not token.startswith("$")
     }
     fixed["logger"] = "logger=csv"  # the command's logger is for W&B's agents
     parameters: dict[str, Parameter] = {}
     for key, entry in content["parameters"].items():
-        understood = parameter(entry, f"{path}: parameters.{key}")
-        if isinstance(understood, Choices) and "value" in entry:
-            fixed[key] = f"{key}={_written(understood.values[0])}"
+        if not isinstance(key, str) or not re.fullmatch(r"[\w./@+~-]+", key):
+            raise UserError(f"{path}: parameters: {key!r:.40} is not a key of the configuration")
+        read = parameter(entry, f"{path}: parameters.{key}")
+        if isinstance(read, Choices) and "value" in entry:
+            fixed[key] = f"{key}={_written(read.values[0])}"
         else:
-            parameters[key] = understood
+            parameters[key] = read
     cap = content.get("run_cap")
-    if cap is not None and (not isinstance(cap, int) or cap < 1):
-        raise UserError(f"{path}: run_cap is {cap!r}, but must be a number of runs")
-    goal = metric.get("goal", "minimize")
+    if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):
+        raise UserError(f"{path}: run_cap is {cap!r:.40}; it must be a number of runs")
     return Sweep(
         path,
         str(content.get("name", path.stem)),
         method,
-        metric.get("name", ""),
-        goal == "maximize",
+        str(metric.get("name", "")),
+        metric.get("goal", "minimize") == "maximize",
         cap,
         parameters,
         fixed,
     )
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); name a sweep file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"{path}: is not YAML ({line})") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: is no sweep file")
-    return content
 
 
 def _is_plain(key: str) -> bool:
@@ -211,7 +218,7 @@ def _is_plain(key: str) -> bool:
 
 
 def _listed(value: str) -> list[Value]:
-    """The values of ``a,b``; one for ``a``, ``[a,b]`` or what only Hydra understands."""
+    """Split ``a,b``; one value for ``a``, ``[a,b]`` or what only Hydra can parse."""
     try:
         values = yaml.safe_load(f"[{value}]")
     except yaml.YAMLError:
@@ -221,7 +228,7 @@ def _listed(value: str) -> list[Value]:
 
 
 def _written(value: Any) -> str:
-    """A value as W&B's agent writes it, which is as Python does, but for null within a list."""
+    """Write a value as W&B's agent does, which is as Python does; but null within a list."""
     if isinstance(value, list):
         return f"[{', '.join(map(_written_inside, value))}]"
     return str(value)
@@ -234,7 +241,7 @@ def _written_inside(value: Any) -> str:
 
 
 def _number(value: Any) -> Value:
-    """YAML takes 1e-3 for a text, Hydra for a number."""
+    """Convert texts such as 1e-3, which YAML reads as text and Hydra as a number."""
     if isinstance(value, str):
         try:
             return float(value)

@@ -1,4 +1,4 @@
-"""``flowdeblur ablate``: run a sweep, see how far it is, and tabulate what came out."""
+"""``flowdeblur ablate``: run a sweep, show its state, and tabulate its results."""
 
 from __future__ import annotations
 
@@ -9,111 +9,39 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowdeblur.cli.ablate_arguments import parse
 from flowdeblur.errors import RuntimeFailureError, UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help is quick
-    from flowdeblur.ablation.jobs import Job, State
+    from flowdeblur.ablation.jobs import State, SweepJob
     from flowdeblur.ablation.runner import Slot
     from flowdeblur.ablation.sweep import Point, Sweep
-
-_EPILOG = """\
-examples:
-  flowdeblur ablate run sweeps/table4.yaml                     all rows of Table IV, three seeds
-  flowdeblur ablate run sweeps/table4.yaml seed=0 trainer.max_steps=600 --jobs 2
-  flowdeblur ablate run sweeps/table4.yaml --shard 1/4         the first of four machines
-  flowdeblur ablate run sweeps/table4.yaml --slurm --sbatch time=12:00:00 trainer.max_steps=100000
-  flowdeblur ablate status sweeps/table4.yaml
-  flowdeblur ablate table sweeps/table4.yaml --out table.html --out table.tex
-
-KEY=VALUE replaces what the file says, in all three alike; KEY=A,B makes both part of the grid.
-A run that was cut short goes on when the command is given again; one that is done is left alone.
-Exit status: 0 when every run is done, 1 when one failed or was stopped, 2 for a mistake."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run ``ablate run``, ``ablate status`` or ``ablate table``."""
-    arguments, rest = _parser().parse_known_args(argv)
-    for token in rest:
-        if token.startswith("-") or ("=" not in token and not token.startswith("~")):
-            raise UserError(f"{token}: no such option; overrides are written KEY=VALUE")
+    arguments, overrides = parse(argv)
     from flowdeblur.ablation.sweep import read_sweep
 
-    sweep = read_sweep(arguments.sweep).with_overrides(rest)
+    sweep = read_sweep(arguments.sweep).with_overrides(overrides)
     runs = arguments.runs or Path("runs") / sweep.name
-    if arguments.what == "run":
-        return _run(sweep, runs, arguments, rest)
+    if arguments.command == "run":
+        return _run(sweep, runs, arguments, overrides)
     jobs = _known_jobs(sweep, runs)
-    if arguments.what == "status":
+    if arguments.command == "status":
         return _status(sweep, jobs)
-    return _table(sweep, jobs, arguments)
+    from flowdeblur.cli.ablate_table import tabulate
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "flowdeblur ablate",
-        description="Run the sweep of a file (W&B's format) here or on a cluster, and tabulate it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    what = parser.add_subparsers(dest="what", required=True)
-    run, status, table = (
-        what.add_parser(
-            name,
-            help=text,
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        for name, text in (
-            ("run", "run what is not done yet"),
-            ("status", "tell which runs are done, running, failed"),
-            ("table", "print the table, or write it to files"),
-        )
-    )
-    for each in (run, status, table):
-        each.add_argument("sweep", metavar="SWEEP", type=Path, help="a sweep file")
-        each.add_argument(
-            "--runs", type=Path, metavar="DIR", help="where the runs lie (default: runs/SWEEP)"
-        )
-        each.usage = f"flowdeblur ablate {each.prog.split()[-1]} SWEEP [OPTION ...] [KEY=VALUE ...]"
-    run.add_argument(
-        "--jobs", type=_count, metavar="N", help="runs at a time (default: one, or one a GPU)"
-    )
-    run.add_argument("--shard", metavar="I/N", help="only the I-th of N parts, from 1")
-    run.add_argument("--dry-run", action="store_true", help="print what would be started")
-    run.add_argument("--slurm", action="store_true", help="submit an array of jobs by sbatch")
-    run.add_argument(
-        "--sbatch",
-        action="append",
-        default=[],
-        metavar="OPTION",
-        help="of the array, as partition=gpu; can be repeated",
-    )
-    run.add_argument(
-        "--launcher", default="", metavar="COMMAND", help="comes before each run's, as srun"
-    )
-    table.add_argument("--format", choices=("markdown", "latex", "csv", "html"), default="markdown")
-    table.add_argument(
-        "--out",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write FILE (.md, .tex, .csv, .html) instead of printing; can be repeated",
-    )
-    table.add_argument("--wandb", metavar="PROJECT", help="also make it a table in W&B")
-    table.add_argument(
-        "--reference", metavar="ROW", help="row that others are compared with (default: ours)"
-    )
-    return parser
+    return tabulate(sweep, runs, jobs, arguments)
 
 
 def _run(sweep: Sweep, runs: Path, arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     if sweep.method == "bayes":
         return _search(sweep, runs, arguments)
-    from flowdeblur.ablation.jobs import share
+    from flowdeblur.ablation.jobs import shard
     from flowdeblur.cli.planning import plan
 
-    jobs = share(plan(sweep.points(), runs), arguments.shard)
+    jobs = shard(plan(sweep.points(), runs, arguments.config_dir), arguments.shard)
     if arguments.slurm:
         return _submit(sweep, runs, jobs, arguments, overrides)
     if arguments.dry_run:
@@ -130,16 +58,17 @@ def _search(sweep: Sweep, runs: Path, arguments: argparse.Namespace) -> int:
     for name, given in (("--slurm", arguments.slurm), ("--shard", arguments.shard)):
         if given:
             raise UserError(
-                f"{name}: a Bayesian search proposes runs by the ones before; run it here"
+                f"{name}: Bayesian search is sequential and cannot be sharded or submitted as an "
+                "array; leave it out"
             )
     search, states = Search(sweep, runs), dict[str, "State"]()
     if arguments.dry_run:
-        for job in plan(search.propose(arguments.jobs or 1), runs):
+        for job in plan(search.propose(arguments.jobs or 1), runs, arguments.config_dir):
             print(shlex.join(job.command()))
         return 0
-    places = _places(plan(search.propose(1), runs), arguments)
+    places = _places(plan(search.propose(1), runs, arguments.config_dir), arguments)
     while points := search.propose(len(places)):
-        jobs = plan(points, runs)
+        jobs = plan(points, runs, arguments.config_dir)
         for job in jobs:
             print(f"{job.name}: {' '.join(f'{k}={v}' for k, v in job.point.parameters.items())}")
         states |= _start(sweep, jobs, places, arguments.launcher)
@@ -151,12 +80,12 @@ def _search(sweep: Sweep, runs: Path, arguments: argparse.Namespace) -> int:
 
 
 def _start(
-    sweep: Sweep, jobs: Sequence[Job], places: Sequence[Slot], launcher: str
+    sweep: Sweep, jobs: Sequence[SweepJob], places: Sequence[Slot], launcher: str
 ) -> dict[str, State]:
     from flowdeblur.ablation.runner import run
-    from flowdeblur.ablation.view import View
+    from flowdeblur.ablation.view import SweepView
 
-    view = View(sweep.name, jobs, len(places), sys.stdout)
+    view = SweepView(sweep.name, jobs, len(places), sys.stdout)
     return run(jobs, places, view, shlex.split(launcher))
 
 
@@ -165,7 +94,7 @@ def _conclude(states: dict[str, State]) -> int:
 
     for state, remedy in (
         (State.FAILED, "the same command tries again"),
-        (State.STOPPED, "the same command goes on"),
+        (State.STOPPED, "the same command resumes"),
     ):
         names = [name for name, each in states.items() if each == state]
         if names:
@@ -178,7 +107,7 @@ def _conclude(states: dict[str, State]) -> int:
 def _submit(
     sweep: Sweep,
     runs: Path,
-    jobs: Sequence[Job],
+    jobs: Sequence[SweepJob],
     arguments: argparse.Namespace,
     overrides: Sequence[str],
 ) -> int:
@@ -192,9 +121,11 @@ def _submit(
         if given:
             raise UserError(
                 f"{name}: an array of --slurm has one task for each run; leave it out, or add "
-                "to the script that --dry-run prints"
+                "it to the script that --dry-run prints"
             )
     command = ["run", str(arguments.sweep), "--runs", str(runs), *overrides]
+    if arguments.config_dir:
+        command += ["--config-dir", str(arguments.config_dir)]
     script = slurm.script(sweep.name, runs / "slurm", jobs, command, arguments.sbatch)
     if arguments.dry_run:
         print(script, end="")
@@ -203,7 +134,7 @@ def _submit(
     return 0
 
 
-def _status(sweep: Sweep, jobs: Sequence[Job]) -> int:
+def _status(sweep: Sweep, jobs: Sequence[SweepJob]) -> int:
     from flowdeblur.ablation.jobs import count_states
     from flowdeblur.ablation.view import describe
 
@@ -215,34 +146,8 @@ def _status(sweep: Sweep, jobs: Sequence[Job]) -> int:
     return 0
 
 
-def _table(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namespace) -> int:
-    from flowdeblur.ablation.page import to_html
-    from flowdeblur.ablation.results import collect
-    from flowdeblur.ablation.table import Table, numbers, to_csv, to_latex, to_markdown
-    from flowdeblur.engine.configuration import config_dir
-    from flowdeblur.files import write_text
-
-    formats = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv, "html": to_html}
-    suffixes = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html"}
-    for path in arguments.out:
-        if path.suffix not in suffixes:
-            raise UserError(f"--out {path}: end it in one of {', '.join(suffixes)}")
-    table = Table(sweep.title, collect(jobs, config_dir() / "ablation"), arguments.reference)
-    if not arguments.out:
-        print(formats[arguments.format](table), end="")
-    for path in arguments.out:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, formats[suffixes[path.suffix]](table))
-        print(path)
-    if arguments.wandb:
-        from flowdeblur.engine.loggers import log_table
-
-        log_table(arguments.wandb, sweep.name, *numbers(table), jobs[0].folder.parent)
-    return 0
-
-
-def _known_jobs(sweep: Sweep, runs: Path) -> list[Job]:
-    from flowdeblur.ablation.jobs import Job
+def _known_jobs(sweep: Sweep, runs: Path) -> list[SweepJob]:
+    from flowdeblur.ablation.jobs import SweepJob
 
     if sweep.method == "bayes":
         from flowdeblur.ablation.search import recorded
@@ -250,17 +155,11 @@ def _known_jobs(sweep: Sweep, runs: Path) -> list[Job]:
         points: Iterable[Point] = recorded(sweep, runs)
     else:
         points = sweep.points()
-    return [Job(point, runs / point.name) for point in points]
+    return [SweepJob(point, runs / point.name) for point in points]
 
 
-def _places(jobs: Sequence[Job], arguments: argparse.Namespace) -> list[Slot]:
+def _places(jobs: Sequence[SweepJob], arguments: argparse.Namespace) -> list[Slot]:
     from flowdeblur.ablation.runner import slots, visible_gpus
 
     devices = max((job.devices for job in jobs), default=1)
     return slots(arguments.jobs, devices, visible_gpus())
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text}")
-    return int(text)

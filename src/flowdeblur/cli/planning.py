@@ -11,31 +11,36 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from flowdeblur.ablation.jobs import Job, check_budget
+from flowdeblur.ablation.jobs import SweepJob, check_budget
 from flowdeblur.ablation.sweep import Point
 from flowdeblur.cli.overrides import explain
 from flowdeblur.engine.configuration import check_root, config_dir, plain
 from flowdeblur.errors import UserError
 
 
-def plan(points: Iterable[Point], runs: Path) -> list[Job]:
+def plan(points: Iterable[Point], runs: Path, own: Path | None = None) -> list[SweepJob]:
     """Compose and check each run of a sweep.
 
     Args:
         points: of the sweep.
         runs: folder of the run folders.
+        own: folder of the user's own configurations.
 
     Raises:
         UserError: an override is wrong, a row is not what its file in conf/ablation declares, or
             two rows are the same configuration.
     """
+    if own is not None and not own.is_dir():
+        raise UserError(f"--config-dir {own}: no such folder")
+    search = [] if own is None else [f"hydra.searchpath=['file://{own.absolute()}']"]
+    options = () if own is None else ("--config-dir", str(own.absolute()))
     jobs, composed = [], dict[tuple[str, ...], tuple[str, dict[str, Any]]]()
     for point in points:
         # Composing takes a third of a second, and a seed changes nothing else.
         kind = tuple(each for each in point.overrides if not each.startswith("seed="))
         if kind not in composed:
-            config = _compose("train", [*kind, "run_dir=."])
-            _check_declaration(point, config)
+            config = compose_configuration("train", [*kind, "run_dir=.", *search])
+            _check_declaration(point, config, search)
             settings = plain(config)
             check_root(settings)
             for row, earlier in composed.values():
@@ -45,14 +50,27 @@ def plan(points: Iterable[Point], runs: Path) -> list[Job]:
                         "different ones: leave one of them out"
                     )
             composed[kind] = point.row, settings
-        trainer = composed[kind][1]["trainer"]
-        devices = trainer["devices"] if isinstance(trainer["devices"], int) else 1
-        jobs.append(Job(point, runs / point.name, trainer["max_steps"], max(devices, 1)))
+        settings = composed[kind][1]
+        steps, devices = (settings["trainer"].get(key) for key in ("max_steps", "devices"))
+        job = SweepJob(
+            point,
+            runs / point.name,
+            steps,
+            settings["budget_minutes"],
+            max(devices, 1) if isinstance(devices, int) else 1,
+            options,
+        )
+        jobs.append(job)
         check_budget(jobs[-1])
     return jobs
 
 
-def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
+def compose_configuration(name: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose a configuration of ``conf`` outside of a Hydra job.
+
+    Raises:
+        UserError: an override is wrong.
+    """
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             return compose(name, list(overrides))
@@ -62,12 +80,12 @@ def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
         GlobalHydra.instance().clear()
 
 
-def _check_declaration(point: Point, config: DictConfig) -> None:
+def _check_declaration(point: Point, config: DictConfig, search: Sequence[str]) -> None:
     """Check that all values which the row's file declares have survived the other overrides."""
     row = point.parameters.get("ablation") or _choice(point.overrides, "ablation")
     if row in (None, "null"):
         return
-    declared = _without_labels(_declared(str(row)))
+    declared = _without_labels(_declared(str(row), search))
     for key, expected, found in _contradictions(declared, _unresolved(config)):
         raise UserError(
             f"ablation={row}: {key} is {found!r}, but the row declares {expected!r}; leave out the "
@@ -75,13 +93,15 @@ def _check_declaration(point: Point, config: DictConfig) -> None:
         )
 
 
-def _declared(row: str) -> dict[str, Any]:
+def _declared(row: str, search: Sequence[str]) -> dict[str, Any]:
     """What the file of a row sets, by key."""
     try:
-        declared: dict[str, Any] = _unresolved(_compose(f"ablation/{row}", []))
+        declared: dict[str, Any] = _unresolved(compose_configuration(f"ablation/{row}", search))
         return declared
     except UserError:  # a file that chooses options of other groups composes within train.yaml only
-        alone, without = (_compose("train", [f"ablation={each}"]) for each in (row, "null"))
+        alone, without = (
+            compose_configuration("train", [f"ablation={each}", *search]) for each in (row, "null")
+        )
         return _changed(_unresolved(without), _unresolved(alone))
 
 

@@ -55,14 +55,15 @@ def check_root(settings: Mapping[str, Any]) -> None:
         UserError: a key is unknown, or the seed is no number.
     """
     groups = {each.name for each in config_dir().iterdir() if each.is_dir()}
-    known = groups | {"seed", "run_dir", "max_minutes", "row"}
+    known = groups | {"seed", "run_dir", "max_minutes", "budget_minutes", "row"}
     for key in settings:
         if key not in known:
             raise UserError(f"{key}: no such key{nearest(key, known)}")
     if not _fits(settings["seed"], int) or not 0 <= settings["seed"] < 2**32:
         raise UserError(f"seed: expected int from 0 to 2**32 - 1, got {settings['seed']!r}")
-    if not _fits(settings["max_minutes"], float | None):
-        raise UserError(f"max_minutes: expected a number, got {settings['max_minutes']!r}")
+    for key in ("max_minutes", "budget_minutes"):
+        if not _fits(settings[key], float | None):
+            raise UserError(f"{key}: expected a number, got {settings[key]!r}")
 
 
 def check_values(settings: Mapping[str, Any], described: type) -> None:

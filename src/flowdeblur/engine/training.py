@@ -35,6 +35,7 @@ from flowdeblur.training.callbacks import (
     GracefulShutdown,
     History,
     Performance,
+    ProgressFile,
     ResumeBatchCounter,
 )
 from flowdeblur.training.task import Task
@@ -80,19 +81,22 @@ def train(config: DictConfig) -> float:
     network = make_network(settings)
     task = make_task(settings, network)
     data = make_data(settings, network)
-    history, clock = History(), Clock(settings["max_minutes"])
+    history, clock = History(), Clock(settings["max_minutes"], settings["budget_minutes"])
     performance = Performance(data.batch_size)
     interruption = GracefulShutdown(folder.checkpoints)
     trainer = make_trainer(
         settings,
-        [history, clock, performance, CheckSameStep(), ResumeBatchCounter()],
+        [
+            *(history, clock, ProgressFile(folder, clock), performance),
+            *(CheckSameStep(), ResumeBatchCounter()),
+        ],
         [interruption],
     )
     cluster.share_batches(trainer, data)
     with cluster.orderly(trainer, folder, interruption):
         begin(trainer, folder, settings)
         fit(trainer, task, data, folder)
-        if trainer.global_step < trainer.max_steps and trainer.should_stop:
+        if trainer.global_step < trainer.max_steps and trainer.should_stop and not clock.complete:
             log.info(
                 "stopped by max_minutes=%g at step %d of %d; the same command goes on from here",
                 settings["max_minutes"],

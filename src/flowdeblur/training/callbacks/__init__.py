@@ -9,6 +9,7 @@ from flowdeblur.training.callbacks.image_panels import ImagePanels
 from flowdeblur.training.callbacks.messages import Messages
 from flowdeblur.training.callbacks.performance import Performance
 from flowdeblur.training.callbacks.progress import ProgressBar
+from flowdeblur.training.callbacks.progress_file import ProgressFile
 from flowdeblur.training.callbacks.same_step import CheckSameStep
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "Messages",
     "Performance",
     "ProgressBar",
+    "ProgressFile",
     "ResumeBatchCounter",
 ]
