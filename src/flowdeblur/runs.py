@@ -177,8 +177,11 @@ class RunFolder:
         """Write ``metrics.json``."""
         write_text(self.metrics, json.dumps(metrics, indent=1) + "\n")
 
-    def write_progress(self, progress: Progress) -> None:
+    def write_progress(
+        self, step: int, max_steps: int, steps_per_second: float, seconds_left: float | None
+    ) -> None:
         """Write ``progress.json``."""
+        progress = Progress(step, max_steps, steps_per_second, seconds_left)
         write_text(self.path / _PROGRESS, json.dumps(asdict(progress)) + "\n")
 
     def write_frames(self, scores: Sequence[Mapping[str, float | str]]) -> None:

@@ -149,6 +149,30 @@ def test_max_minutes_stops_at_a_checkpoint_and_the_same_command_goes_on(train, t
     assert [history[each["step"]] for each in straight["history"]] == straight["history"]
 
 
+def test_budget_minutes_end_a_run_with_its_scores(train, tmp_path):
+    assert train("budget_minutes=0", folder="timed") == 0
+    metrics = json.loads((tmp_path / "timed" / "metrics.json").read_text())
+    assert metrics["steps"] == 1  # the first step exceeds no time at all
+    assert metrics["test"]["psnr"] > 0
+    progress = json.loads((tmp_path / "timed" / "progress.json").read_text())
+    assert (progress["step"], progress["max_steps"]) == (1, 4)
+
+
+def test_a_row_of_the_users_own(ablate, tmp_path, capsys):
+    own = tmp_path / "mine"
+    (own / "ablation").mkdir(parents=True)
+    (own / "ablation" / "narrow.yaml").write_text(
+        "# @package _global_\nmodel: {width: 2}\nrow: {label: Narrow}\n"
+    )
+    arguments = ["ablation=ours,narrow", "seed=0", "--config-dir", str(own), "--dry-run"]
+    assert ablate("run", *arguments, tiny=[]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(f"--config-dir {own}" in line for line in lines)
+    assert ablate("run", *arguments, "model.width=4", tiny=[]) == 2
+    assert error_of(capsys).startswith("error: ablation=narrow: model.width is 4, but the row")
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row_sees_the_same_samples_in_the_same_order(name, cache):
     """Also the same patches, turned and recoloured alike; rows differ in the neighbours alone."""

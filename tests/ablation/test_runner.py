@@ -6,6 +6,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def test_launchers_that_cannot_start_anything(make, tmp_path):
     script = tmp_path / "launch.sh"
     script.write_text('exec "$@"\n')  # a shell would run it, the system wants its first line
     script.chmod(0o755)
-    with pytest.raises(UserError, match=rf"^{script}: Exec format error; set --launcher"):
+    with pytest.raises(UserError, match=rf"^{script}: Exec format error; change --launcher"):
         run([job], [{}], view, [str(script)])
     assert start([job]) == {"row0": State.DONE}  # the folder is free again
 
@@ -182,6 +183,16 @@ def test_shards_are_disjoint_and_complete(make):
             shard(jobs, wrong)
 
 
+def test_equal_minutes_are_a_budget_that_any_step_fulfils(tmp_path):
+    job = SweepJob(Point("r", "r", {}, ()), tmp_path, steps=100, minutes=10.0)
+    (tmp_path / "metrics.json").write_text(json.dumps({"steps": 7}))
+    assert job.state() == State.DONE
+    config = {"trainer": {"max_steps": 100}, "budget_minutes": 5.0}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError, match=r"contains a run of 5.0 minutes, not 10.0"):
+        check_budget(job)
+
+
 def test_another_budget_is_refused(make):
     (job,) = make("succeed")
     check_budget(job)
@@ -191,17 +202,23 @@ def test_another_budget_is_refused(make):
         check_budget(job)
 
 
-def test_a_terminal_gets_a_table_that_redraws_itself(make):
+def test_a_terminal_gets_a_table_that_redraws_itself(make, monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("LINES", "40")
     jobs, stream = make("succeed", "fail"), Terminal()
     start(jobs, stream=stream)
-    last = stream.getvalue().split("\x1b[J")[-1]
-    assert "sweep: 1 done, 1 failed" in last
-    assert "  done     row0  test PSNR 31.00 dB" in last
-    assert "  FAILED   row1  error: the loss is nan" in last
+    printed = stream.getvalue()
+    assert "\x1b[2K" in printed  # lines are erased and written again
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed[printed.rindex("sweep: ") :])
+    lines = [" ".join(line.split()) for line in last.splitlines()]
+    assert lines[0] == "sweep: 1 done, 1 failed"
+    assert lines[1] == "done row0 test PSNR 31.00 dB, trained for 3 s"
+    assert lines[2].startswith("failed row1 error: the loss is nan at step 2")
 
 
 def test_folders_with_strange_names_reach_hydra_whole(tmp_path):

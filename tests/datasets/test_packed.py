@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import json
@@ -15,6 +16,8 @@ from flowdeblur.cli import main
 from flowdeblur.data import Crop, TurnedCrop
 from flowdeblur.datasets import FrameFolders, PackedFrames
 from flowdeblur.datasets.packed import pack, writing
+from flowdeblur.datasets.packed import remote as remote_files
+from flowdeblur.datasets.packed.index import Shard
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.video.images import write_image
 
@@ -277,10 +280,59 @@ def test_what_the_server_sends_is_checked(server, out, tmp_path):
     content = bytearray((out / "a.sharp.npy").read_bytes())
     content[-1] ^= 1
     (out / "a.sharp.npy").write_bytes(content)
-    with pytest.raises(RuntimeFailureError, match=r"a.sharp.npy: is not what its index tells"):
+    with pytest.raises(
+        RuntimeFailureError, match=r"a.sharp.npy: checksum mismatch; download again"
+    ):
         remote(server, tmp_path / "cache").open((0, 1), ())
     (folder,) = (tmp_path / "cache").iterdir()
     assert not list(folder.glob("*a.sharp*"))
+
+
+@pytest.fixture
+def strange_server():
+    """Never ends the file ``endless``, and never begins ``silent``."""
+    stopped = threading.Event()
+
+    class Strange(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path.startswith("/silent"):
+                stopped.wait(20)
+                return
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while not stopped.is_set():
+                    self.wfile.write(bytes(100_000))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Strange) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        stopped.set()
+        server.shutdown()
+
+
+def test_a_silent_server_is_given_up(strange_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote_files, "_SILENCE_S", 0.3)
+    with pytest.raises(
+        RuntimeFailureError, match=r"/silent/index.json: cannot be fetched \(.*imeout"
+    ):
+        PackedFrames(f"{strange_server}/silent", cache=str(tmp_path)).open((0,), ())
+    assert not list(tmp_path.rglob("*index*"))
+
+
+def test_an_endless_file_is_read_to_its_expected_size_only(strange_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote_files, "_MAX_INDEX_BYTES", 1_000_000)
+    message = r"/endless/index.json: cannot be fetched \(more than the expected 1,000,000 bytes\)"
+    with pytest.raises(RuntimeFailureError, match=message):
+        PackedFrames(f"{strange_server}/endless", cache=str(tmp_path)).open((0,), ())
+    shard = Shard("a.sharp.npy", 500_000, "0" * 64)
+    with pytest.raises(RuntimeFailureError, match=r"expected 500,000 bytes"):
+        remote_files.fetch(f"{strange_server}/endless", [shard], tmp_path)
+    assert not list(tmp_path.rglob("*sharp*"))
 
 
 def test_servers_that_do_not_serve(server, out, tmp_path):

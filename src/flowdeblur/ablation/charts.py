@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -100,5 +101,6 @@ def line_chart(
         axes.legend()
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    svg = file.getvalue()
+    # Within HTML, namespaces and metadata have no use.
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>', "", file.getvalue(), flags=re.S)
     return svg[svg.index("<svg") :].replace(_TEXT, "currentColor")

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-_MAX_BYTES = 1_000_000
+_MAX_BYTES, _MAX_DEPTH = 1_000_000, 50
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -21,13 +21,21 @@ def load_yaml(path: Path) -> dict[str, Any]:
         raise ValueError(f"larger than {_MAX_BYTES:,} bytes")
     try:
         text = path.read_text()
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise ValueError("has aliases (*name); write the values out")
+        _check_structure(text)
         content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
     if not isinstance(content, dict):
         raise ValueError("not a mapping at its root")
     return content
+
+
+def _check_structure(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text):  # lazily, so that it ends at the first fault
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("has aliases (*name); write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ValueError("nested too deeply")

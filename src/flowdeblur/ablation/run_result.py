@@ -152,10 +152,13 @@ def read_frames(path: Path) -> dict[str, dict[str, float]]:
     """Read scores of frames by key.
 
     Raises:
-        ValueError: a score is not a number.
+        ValueError: a score is not a number, or there is no frame.
     """
     with path.open(newline="") as file:
-        return {line.pop("key"): numbers(line, text=True) for line in csv.DictReader(file)}
+        frames = {line.pop("key"): numbers(line, text=True) for line in csv.DictReader(file)}
+    if not frames:
+        raise ValueError(f"{path.name} has no frames")
+    return frames
 
 
 def numbers(values: Any, *, text: bool = False) -> dict[str, float]:

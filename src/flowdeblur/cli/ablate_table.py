@@ -85,12 +85,13 @@ def _prediction_row(text: str, rows: Sequence[AblationRow], folder: Path) -> Abl
 
 
 def _score(frames: Path, data: Mapping[str, Any], folder: Path) -> None:
-    from omegaconf import OmegaConf
+    from omegaconf import open_dict
 
     from flowdeblur.cli.planning import compose_configuration
     from flowdeblur.engine.evaluation import evaluate
 
-    config = compose_configuration("evaluate", ["run_dir=.", "hydra/job_logging=none"])
-    settings = {"predictions": str(frames), "run_dir": str(folder), "data": dict(data)}
+    config = compose_configuration("evaluate", ["run_dir=."])
     folder.mkdir(parents=True, exist_ok=True)
-    evaluate(OmegaConf.merge(config, settings))
+    with open_dict(config):
+        config.update(predictions=str(frames), run_dir=str(folder), data=dict(data))
+    evaluate(config)

@@ -98,10 +98,9 @@ def _declared(row: str, search: Sequence[str]) -> dict[str, Any]:
     try:
         declared: dict[str, Any] = _unresolved(compose_configuration(f"ablation/{row}", search))
         return declared
-    except UserError:  # a file that chooses options of other groups composes within train.yaml only
-        alone, without = (
-            compose_configuration("train", [f"ablation={each}", *search]) for each in (row, "null")
-        )
+    except UserError:  # a row of --config-dir, or one that chooses options of other groups
+        alone = compose_configuration("train", [f"ablation={row}", *search])
+        without = compose_configuration("train", search)
         return _changed(_unresolved(without), _unresolved(alone))
 
 

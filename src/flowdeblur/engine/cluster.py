@@ -1,4 +1,4 @@
-"""What several processes and a cluster's scheduler need."""
+"""Several processes and a cluster's scheduler: batches, requeueing, lost processes."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ log = logging.getLogger(__name__)
 
 
 TRY_AGAIN = 75
-"""EX_TEMPFAIL: nothing is wrong with the run; docs/cluster/train.sbatch heeds it."""
+"""EX_TEMPFAIL: the run can be resumed; docs/cluster/train.sbatch handles it."""
 
 
 @contextmanager
-def orderly(
+def managed_run(
     trainer: L.Trainer, folder: RunFolder, interruption: GracefulShutdown
 ) -> Iterator[None]:
-    """Hold the run folder, and see to the end of a run that a signal stops.
+    """Lock the run folder, and end a run that a signal stops so that it can be resumed.
 
     Raises:
-        UserError: another process holds the run folder.
+        UserError: another process has locked the run folder.
         InterruptedRunError: in the first process, when the run can be resumed; the others
             exit silently.
         SystemExit: another process is gone; the status is 75, "try again".
@@ -56,10 +56,10 @@ def orderly(
         environment = getattr(trainer.strategy, "cluster_environment", None)
         sys.exit(0 if isinstance(environment, LightningEnvironment) else 1)
     except RuntimeError as error:
-        if not _is_loss_of_contact(error):
+        if not _is_lost_connection(error):
             raise
         log.error(
-            "another process of this run is gone (%s): the same command goes on", _line(error)
+            "another process of this run is gone (%s): the same command resumes it", _line(error)
         )
         sys.exit(TRY_AGAIN)
 
@@ -73,13 +73,13 @@ def plugins() -> list[Any]:
 
 
 def share_batches(trainer: L.Trainer, data: DataModule) -> None:
-    """Let the processes share ``data.batch_size``, with accumulation where their memory is short.
+    """Divide ``data.batch_size`` among the processes, with accumulation where memory is short.
 
     Afterwards ``trainer.val_check_interval`` counts batches, as Lightning does; in the
     configuration it counts steps, so that a run is the same run on any number of devices.
 
     Raises:
-        UserError: the batch cannot be shared so.
+        UserError: the batch cannot be divided like this.
     """
     needed = data.accumulated(trainer.world_size)
     if needed > 1 and trainer.accumulate_grad_batches > 1:
@@ -92,15 +92,15 @@ def share_batches(trainer: L.Trainer, data: DataModule) -> None:
 
 
 def requeue(interrupted: InterruptedRunError) -> None:
-    """Have SLURM run this job again if it has warned of the job's end; then wait for that end.
+    """Ask SLURM to requeue this job if it has announced the job's end; then wait for that end.
 
-    Every process of the job must call this; the first one asks. Returns where nothing is to be
+    Every process of the job must call this; the first one asks. Returns if nothing has to be
     requeued, or SLURM refuses.
     """
     warned = interrupted.received in (signal.SIGUSR1, signal.SIGUSR2)
     if not (warned and SLURMEnvironment.detect()):
         return
-    # From now on the system's own way to end a process applies, at once.
+    # From now on SIGTERM ends the process at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if os.environ["SLURM_PROCID"] == "0":
         job = os.environ["SLURM_JOB_ID"]
@@ -112,12 +112,12 @@ def requeue(interrupted: InterruptedRunError) -> None:
         )
         if done.returncode:
             log.warning("scontrol requeue %s failed: %s", job, done.stderr.strip())
-    # If one process ended before the others, SLURM could take the job for a failed one.
+    # If one process ended before the others, SLURM could count the job as failed.
     time.sleep(60)
 
 
-def _is_loss_of_contact(error: RuntimeError) -> bool:
-    # NCCL's errors have a class of their own; gloo's are told by their text alone.
+def _is_lost_connection(error: RuntimeError) -> bool:
+    # NCCL's errors have a class of their own; gloo's can be recognized by their text only.
     return isinstance(error, torch.distributed.DistError) or "/gloo/" in str(error)
 
 

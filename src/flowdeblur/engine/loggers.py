@@ -1,4 +1,4 @@
-"""What Weights & Biases needs beyond what Lightning does for it."""
+"""Weights & Biases: stable run ids, offline fallback, artifacts, tables."""
 
 from __future__ import annotations
 
@@ -19,33 +19,37 @@ log = logging.getLogger(__name__)
 
 
 def wandb_logger(
-    run_dir: str, project: str, group: str | None = None, tags: Sequence[str] = ()
+    run_dir: str,
+    project: str,
+    name: str | None = None,
+    group: str | None = None,
+    tags: Sequence[str] = (),
 ) -> WandbLogger:
-    """Log to the W&B run whose id is the run folder's name, so that a resumed run stays one run.
+    """Make a logger whose W&B run has the run folder's name as id; a resumed run stays one run.
 
     Args:
         run_dir: the run folder; W&B's own files go there too.
-        project: of the run.
-        group: runs that belong together.
-        tags: words to find the run by.
+        project: W&B project.
+        name: displayed name; None takes the run folder's.
+        group: W&B group.
+        tags: W&B tags.
     """
-    name = Path(run_dir).name
     return WandbLogger(
         project=project,
-        name=name,
-        id=name,
+        name=name or Path(run_dir).name,
+        id=Path(run_dir).name,
         resume="allow",
         save_dir=run_dir,
         group=group,
         tags=list(tags),
-        log_model=False,  # checkpoints are large; the weights lie in the run folder
+        log_model=False,  # checkpoints are large; the weights are in the run folder
     )
 
 
 def connect(loggers: Iterable[Logger]) -> None:
-    """Begin the W&B run; offline where its server cannot be reached.
+    """Start the W&B run; offline where its server cannot be reached.
 
-    Call this in the first process alone.
+    Call this in the first process only.
 
     Raises:
         UserError: nobody is logged in.
@@ -62,18 +66,18 @@ def connect(loggers: Iterable[Logger]) -> None:
                 Path(logger.save_dir or ".") / "wandb" / "offline-run-*",
             )
             os.environ["WANDB_MODE"] = "offline"  # for the jobs of a multirun that follow, too
-            wandb.teardown()  # it has read the environment once, at its first start
+            wandb.teardown()  # it reads the environment only at its first start
             _ = logger.experiment
 
 
 def finish(loggers: Iterable[Logger], folder: RunFolder | None = None) -> None:
     """Close the W&B run.
 
-    Lightning leaves that to the end of the process, which a multirun's jobs share.
+    Lightning closes it at the end of the process, which the jobs of a multirun share.
 
     Args:
-        loggers: of the run.
-        folder: of a run that is complete; its best weights become an artifact.
+        loggers: loggers of the run.
+        folder: run folder of a complete run, whose best weights become an artifact.
     """
     for logger in _wandb(loggers):
         run = logger.experiment
@@ -87,7 +91,7 @@ def finish(loggers: Iterable[Logger], folder: RunFolder | None = None) -> None:
 
 
 def interrupt(loggers: Iterable[Logger]) -> None:
-    """Tell W&B that the run will go on."""
+    """Mark the W&B run as one that will be resumed."""
     for logger in _wandb(loggers):
         logger.experiment.mark_preempting()
         logger.experiment.finish(exit_code=1)
@@ -99,11 +103,11 @@ def log_table(
     """Publish a table as a W&B run of its own.
 
     Args:
-        project: of the run.
-        name: of the run and of the table.
-        columns: their headings.
+        project: W&B project.
+        name: name of the run and of the table.
+        columns: headings.
         rows: plain values, one for each column.
-        folder: for W&B's own files.
+        folder: folder of W&B's own files.
 
     Raises:
         UserError: nobody is logged in.

@@ -52,6 +52,16 @@ def sweep() -> str | None:
     return Path(HydraConfig.get().sweep.dir).name
 
 
+def run_name(seed: int) -> str | None:
+    """Name a run after its model, data, recipe, row and seed; None outside of a Hydra job."""
+    if not HydraConfig.initialized():
+        return None
+    choices = HydraConfig.get().runtime.choices
+    chosen = [choices.get(group) for group in ("model", "data", "experiment", "ablation")]
+    return "-".join([*(each for each in chosen if each not in (None, "null")), f"seed{seed}"])
+
+
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("sweep", sweep, replace=True)
 OmegaConf.register_new_resolver("folder_name", lambda path: Path(path).name, replace=True)

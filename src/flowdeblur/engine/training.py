@@ -87,13 +87,13 @@ def train(config: DictConfig) -> float:
     trainer = make_trainer(
         settings,
         [
-            *(history, clock, ProgressFile(folder, clock), performance),
+            *(history, clock, ProgressFile(folder.write_progress, clock), performance),
             *(CheckSameStep(), ResumeBatchCounter()),
         ],
         [interruption],
     )
     cluster.share_batches(trainer, data)
-    with cluster.orderly(trainer, folder, interruption):
+    with cluster.managed_run(trainer, folder, interruption):
         begin(trainer, folder, settings)
         fit(trainer, task, data, folder)
         if trainer.global_step < trainer.max_steps and trainer.should_stop and not clock.complete:

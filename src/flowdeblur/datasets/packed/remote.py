@@ -1,12 +1,12 @@
-"""Packed frames on a server: fetched once, checked by their digests, then mapped as local files.
+"""Packed frames on a server: downloaded once, checked by their digests, then mapped as local files.
 
-Everything that is asked for is fetched before the first sample. Shuffled training reads all clips
-within its first batches, so that fetching later would not mean fetching less.
+All requested files are downloaded before the first sample, because shuffled training reads all
+clips within its first batches.
 """
 
 from __future__ import annotations
 
-import hashlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,80 +17,97 @@ from tqdm import tqdm
 from flowdeblur.datasets.packed.index import INDEX, Shard
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.extras import import_extra
-from flowdeblur.files import replacing, write_bytes
+from flowdeblur.files import replacing, sha256
+
+_SILENCE_S = 60.0
+"""Seconds after which a server that sends nothing is given up."""
+
+_MAX_INDEX_BYTES = 100_000_000
 
 
 def mirror(url: str, cache: Path) -> Path:
-    """Fetch the index at ``url`` into a folder of its own below ``cache``.
+    """Download the index at ``url`` into a folder of its own below ``cache``.
 
     Returns:
         The folder; its name is the index's digest, so that another pack gets another folder.
 
     Raises:
         UserError: the protocol needs another library; the cache cannot be written to.
-        RuntimeFailureError: the server does not answer, or has no such file.
+        RuntimeFailureError: the server does not respond, or has no such file.
     """
-    system, path = _connect(url)
     try:
-        content: bytes = system.cat_file(f"{path}/{INDEX}")
-    except Exception as error:  # every protocol has exceptions of its own
-        raise _unreachable(f"{url.rstrip('/')}/{INDEX}", error) from error
-    folder = cache / hashlib.sha256(content).hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / INDEX, content)
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            index = Path(scratch) / INDEX
+            _download(url, INDEX, index, _MAX_INDEX_BYTES)
+            folder = cache / sha256(index)[:16]
+            folder.mkdir(exist_ok=True)
+            index.replace(folder / INDEX)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _unwritable(cache, error) from error
     return folder
 
 
 def fetch(url: str, shards: Sequence[Shard], folder: Path) -> None:
-    """Fetch the files that ``folder`` does not have yet; a call that was cut short goes on.
+    """Download the files that ``folder`` does not have; an interrupted call can be repeated.
 
     Raises:
         UserError: ``folder`` cannot be written to.
-        RuntimeFailureError: the server does not answer, or sends something else than the index
-            tells.
+        RuntimeFailureError: the server does not respond, or a file does not match the index.
     """
-    system, path = _connect(url)
     try:
-        with filelock.FileLock(folder / ".lock"):  # another process may want the same
-            for left in folder.glob(".*.partial-*"):  # of a process that was killed
-                left.unlink()
+        with filelock.FileLock(folder / ".lock"):  # another process may want the same files
+            for partial in folder.glob(".*.partial-*"):  # of a process that was killed
+                partial.unlink()
             missing = [shard for shard in shards if not (folder / shard.file).exists()]
             for shard in tqdm(missing, "fetching", unit="file", disable=None):
                 with replacing(folder / shard.file) as partial:
-                    try:
-                        system.get_file(f"{path}/{shard.file}", str(partial))
-                    except Exception as error:  # as above
-                        raise _unreachable(f"{url.rstrip('/')}/{shard.file}", error) from error
+                    _download(url, shard.file, partial, shard.bytes)
                     if Shard.of(partial).sha256 != shard.sha256:
                         raise RuntimeFailureError(
-                            f"{url.rstrip('/')}/{shard.file}: is not what its index tells; start "
-                            "again, or upload it again"
+                            f"{url.rstrip('/')}/{shard.file}: checksum mismatch; download again, "
+                            "or upload the file again"
                         )
     except OSError as error:
         raise _unwritable(folder, error) from error
 
 
-def _connect(url: str) -> tuple[Any, str]:
+def _download(url: str, name: str, target: Path, max_bytes: int) -> None:
     fsspec = import_extra("fsspec", "remote")
+    place = f"{url.rstrip('/')}/{name}"
+
+    class Limit(fsspec.callbacks.Callback):  # type: ignore[misc, name-defined]
+        """Stop a server that sends more than the file has."""
+
+        def relative_update(self, inc: int = 1) -> None:
+            super().relative_update(inc)
+            if self.value > max_bytes:
+                raise ValueError(f"more than the expected {max_bytes:,} bytes")
+
     try:
-        system, path = fsspec.core.url_to_fs(url)
+        system, path = fsspec.core.url_to_fs(place, **_options(url))
     except (ValueError, ImportError) as error:
         raise UserError(f"data.root={url}: {str(error).splitlines()[0]}") from None
-    return system, str(path).rstrip("/")
+    try:
+        system.get_file(path, str(target), callback=Limit())
+    except Exception as error:  # every protocol has exceptions of its own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RuntimeFailureError(
+            f"{place}: cannot be fetched ({reason}); check the address, and start again"
+        ) from error
 
 
-def _unreachable(place: str, error: Exception) -> RuntimeFailureError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return RuntimeFailureError(
-        f"{place}: cannot be fetched ({reason}); see that it is there, and start again"
+def _options(url: str) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        return {}
+    timeout = import_extra("aiohttp", "remote").ClientTimeout(
+        total=None, sock_connect=_SILENCE_S, sock_read=_SILENCE_S
     )
+    return {"client_kwargs": {"timeout": timeout}}
 
 
 def _unwritable(folder: Path, error: OSError) -> UserError:
     return UserError(
-        f"{folder}: cannot be written to ({error.strerror or error}); free it, or set the data's "
-        "`cache` to another folder"
+        f"{folder}: cannot be written to ({error.strerror or error}); free space, or set `cache` "
+        "of the data to another folder"
     )

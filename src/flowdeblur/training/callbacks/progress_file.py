@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
 
-from flowdeblur.runs import Progress, RunFolder
 from flowdeblur.training.callbacks.clock import Clock
 
 _INTERVAL_S = 5.0
@@ -17,12 +17,15 @@ class ProgressFile(L.Callback):
     """Write ``progress.json`` every few seconds and after every validation.
 
     Args:
-        folder: the run folder.
+        write: writes the step, the budget in steps, the steps per second, and the estimated seconds
+            left, which may be None.
         clock: measures the run's training time, and knows its limit.
     """
 
-    def __init__(self, folder: RunFolder, clock: Clock) -> None:
-        self._folder, self._clock = folder, clock
+    def __init__(
+        self, write: Callable[[int, int, float, float | None], None], clock: Clock
+    ) -> None:
+        self._write_file, self._clock = write, clock
         self._start, self._written, self._first_step = 0.0, 0.0, 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -47,6 +50,4 @@ class ProgressFile(L.Callback):
         left = [] if self._clock.seconds_left is None else [self._clock.seconds_left]
         if speed > 0 and trainer.max_steps > 0:
             left.append((trainer.max_steps - trainer.global_step) / speed)
-        self._folder.write_progress(
-            Progress(trainer.global_step, trainer.max_steps, speed, min(left, default=None))
-        )
+        self._write_file(trainer.global_step, trainer.max_steps, speed, min(left, default=None))
