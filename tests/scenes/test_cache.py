@@ -182,7 +182,7 @@ def test_an_unusable_folder_is_named_with_the_remedy(tmp_path):
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
-    with room_for(20_000), pytest.raises(UserError, match="cannot keep scenes in"):
+    with room_for(20_000), pytest.raises(UserError, match="cannot store scenes in"):
         recipe(tmp_path).open((0, 1), ())
     assert list(tmp_path.iterdir()) == []
 

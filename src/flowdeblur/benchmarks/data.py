@@ -32,7 +32,7 @@ AUGMENTATIONS: dict[str, Transform] = {
     "crop": Crop(PATCH),
     "crop, rotated and resized": TurnedCrop(PATCH),
     "mirrored and turned by quarters": Dihedral(),
-    "colours permuted": ColorPermutation(),
+    "colors permuted": ColorPermutation(),
 }
 
 
@@ -65,7 +65,7 @@ def write_frames(folder: Path) -> dict[str, Source]:
     """Write clips of 1280x720 below ``folder`` as PNG, as JPEG and packed.
 
     The frames are windows that move over dead leaves, whose statistics, and so the time that they
-    take to decode, are those of natural pictures.
+    take to decode, are those of natural images.
     """
     for clip in range(CLIPS):
         rng = np.random.default_rng(clip)

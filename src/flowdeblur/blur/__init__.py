@@ -1,1 +1,1 @@
-"""How blur is formed (Section III of the paper): exposure, light, kernels, flow."""
+"""How blur is formed (Section III of the paper): exposure, light, degradation, kernels, flow."""

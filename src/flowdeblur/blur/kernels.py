@@ -1,6 +1,6 @@
 """The blur that a flow implies (Section III-A): blur kernels, and blurring a sharp frame with them.
 
-While the shutter is open, a point runs along its flow and leaves a trail; the trail, weighted by
+While the shutter is open, a point moves along its flow and leaves a trail; the trail, weighted by
 time, is the blur kernel of the pixel (Eq. 4). Two choices differ from the paper's text, as they do
 in the field's data sets: the sharp frame belongs to the **middle** of the exposure, so that a trail
 reaches to both sides of its pixel, and light is averaged before gamma is applied.
@@ -22,12 +22,12 @@ from flowdeblur.blur.light import GAMMA
 from flowdeblur.ops.warp import inside
 
 _STEPS_A_PIXEL = 8
-"""Instants for a pixel of motion in a kernel: a tent is then integrated to within 0.2 %."""
+"""Instants per pixel of motion in a kernel: a tent is then integrated to within 0.2 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Where points come from and where they go.
+    """Motion of points to and from the middle of the exposure.
 
     Attributes:
         before: (..., 2, H, W), or (N, 2) for single points: (dx, dy) in pixels from the middle of
@@ -44,9 +44,9 @@ class Trail:
 
         Args:
             flow: (B, 2 N, H, W) in pixels, to N neighbours.
-            directions: for each of them -1 where it was taken before the current frame, 1 where
-                after it; 0 is taken for 1. With neighbours on one side only, the motion is taken
-                for straight and uniform.
+            directions: for each of them -1 if it precedes the current frame, 1 if it follows;
+                0 counts as 1. With neighbours on one side only, the motion is assumed to be
+                straight and uniform.
         """
         arms = {
             (sign or 1): part
@@ -134,7 +134,7 @@ def reblur(image: Tensor, trail: Trail, duty_cycle: float, *, gamma: float = GAM
 
 
 def trail_inside(trail: Trail, duty_cycle: float) -> Tensor:
-    """Tell which pixels see nothing from beyond the frame: (B, 1, H, W) bool."""
+    """Pixels that see nothing from outside the frame: (B, 1, H, W) bool."""
     start, end = trail.ends(duty_cycle)
     return inside(-start) & inside(-end)
 

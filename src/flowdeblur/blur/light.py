@@ -47,7 +47,7 @@ class ResponseCurve:
         """Read a measured curve: text with 256 lines, for the values 0 .. 255.
 
         A line holds the light for all channels, or three numbers for red, green and blue, in any
-        unit. What follows a # is passed over.
+        unit. Comments begin with #.
 
         Raises:
             UserError: the file is missing, or not such a curve.

@@ -22,7 +22,7 @@ Data sets.
 commands:
 {commands}
 
-flowdeblur data COMMAND --help tells more, for example:
+flowdeblur data COMMAND --help describes a command. Example:
   flowdeblur data verify dvd /data/DVD"""
 
 

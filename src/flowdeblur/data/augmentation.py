@@ -1,14 +1,15 @@
-"""Geometric and colour augmentation: one draw for all frames of a sample and for its flow.
+"""Geometric and color augmentation: one draw for all frames of a sample and for its flow.
 
-A transform is called with a sample and a random generator; the flow turns with the picture. A
-sample comes at full size, possibly as a view of a mapped file; the crop is the first transform, and
-touches only the pixels that it keeps. Kornia's transforms work on batches of patches, and do not
-know that a flow is a field of vectors.
+A transform is called with a sample and a random generator; the flow turns with the image. A
+sample has full size, possibly as a view of a mapped file; the crop is the first transform and reads
+only the pixels that it keeps. Kornia's transforms work on batches of patches and do not transform
+flow vectors.
 
 The paper's "crop, resize, rotate, scale" are :class:`TurnedCrop` (a factor for resize and scale, an
-angle), its colour permutation is :class:`ColorPermutation`. Shrinking (:class:`ShrunkCrop`),
+angle), its color permutation is :class:`ColorPermutation`. Shrinking (:class:`ShrunkCrop`),
 mirroring (:class:`Dihedral`) and reversed time (``time_reversal`` of the data module: another
-source of frames, not a transform, as the frame before it is not in a sample) are the field's habit.
+source of frames, not a transform, because a sample does not hold the previous frame) are common in
+the field.
 """
 
 from __future__ import annotations
@@ -44,18 +45,18 @@ class Crop:
 
 
 class ShrunkCrop:
-    """Cut a random window out of the picture as a camera of fewer pixels would show it.
+    """Cut a random window out of the image as a camera with fewer pixels would show it.
 
-    So one clip gives blur of many lengths. Pictures are shrunk by an antialiased bicubic filter,
+    One clip then gives blur of many lengths. Images are shrunk by an antialiased bicubic filter,
     flow by the mean of what a pixel covers; a point is visible where all of that is.
 
     Args:
         size: (H, W) of the result.
-        scale: range of the factor, at most 1, drawn log-uniformly; of a small picture the smallest
+        scale: range of the factor, at most 1, drawn log-uniformly; for a small image the smallest
             factor at which the window fits.
-        lines: range of the height that the whole picture is shrunk to, in pixels, instead of
-            ``scale``: where sources differ in size, it is the height that their blur goes with. A
-            picture of fewer lines keeps its own.
+        lines: range of the height that the whole image is shrunk to, in pixels, instead of
+            ``scale``: where sources differ in size, it is the height that their blur goes with. An
+            image with fewer lines keeps its size.
 
     Raises:
         UserError: ``scale`` or ``lines`` is no such range.
@@ -92,8 +93,8 @@ class ShrunkCrop:
     def _shrink(self, image: Tensor) -> Tensor:
         size = (self.height, self.width)
         if image.dtype == torch.uint8:  # six times as fast by three planes as by nine
-            pictures = image.reshape(-1, 3, *image.shape[-2:])
-            small = F.interpolate(pictures, size, mode="bicubic", antialias=True)
+            images = image.reshape(-1, 3, *image.shape[-2:])
+            small = F.interpolate(images, size, mode="bicubic", antialias=True)
         else:
             planes = image.reshape(1, -1, *image.shape[-2:])
             small = F.interpolate(planes.float(), size, mode="area")
@@ -109,7 +110,7 @@ class TurnedCrop:
 
     Args:
         size: (H, W) of the result.
-        scale: range of the factor by which the picture is enlarged, drawn log-uniformly.
+        scale: range of the factor by which the image is enlarged, drawn log-uniformly.
         degrees: rotation is drawn uniformly from -degrees .. degrees.
     """
 
@@ -123,7 +124,7 @@ class TurnedCrop:
         self.scale, self.degrees = scale, degrees
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Cut a window out of ``sample``, inside the picture wherever one fits."""
+        """Cut a window out of ``sample``, inside the image wherever one fits."""
         height, width = sample["sharp"].shape[-2:]
         _demand(sample, self.height, self.width)
         scale = float(np.exp(rng.uniform(*np.log(self.scale))))
@@ -134,21 +135,23 @@ class TurnedCrop:
         reach_x = (abs(cos) * self.width + abs(sin) * self.height) / 2
         reach_y = (abs(sin) * self.width + abs(cos) * self.height) / 2
         scale = max(scale, 2 * reach_x / width, 2 * reach_y / height)
-        centre = torch.tensor(
+        center = torch.tensor(
             [
                 (width - 1) / 2 + where[0] * (width / 2 - reach_x / scale),
                 (height - 1) / 2 + where[1] * (height / 2 - reach_y / scale),
             ],
             dtype=torch.float32,
         )
-        # What lies at centre + q in the picture comes to the window's middle + turn q.
+        # The point center + q of the image moves to the window's middle + turn q.
         turn = scale * torch.tensor([[cos, sin], [-sin, cos]], dtype=torch.float32)
-        places = _places((self.height, self.width), centre, turn)
+        positions = _positions((self.height, self.width), center, turn)
         # Of full-size frames, possibly in a mapped file, only what the window sees is touched.
-        first = places.amin((0, 1)).floor().long().clamp(min=0)
-        last = torch.minimum(places.amax((0, 1)).ceil().long(), torch.tensor((width, height)) - 1)
+        first = positions.amin((0, 1)).floor().long().clamp(min=0)
+        last = torch.minimum(
+            positions.amax((0, 1)).ceil().long(), torch.tensor((width, height)) - 1
+        )
         (left, top), (right, bottom) = first.tolist(), last.tolist()
-        grid = 2 * (places - first) / (last - first).clamp(min=1) - 1
+        grid = 2 * (positions - first) / (last - first).clamp(min=1) - 1
 
         def cut(image: Tensor) -> Tensor:
             region = image[..., top : bottom + 1, left : right + 1]
@@ -198,14 +201,14 @@ class ColorPermutation:
         return result
 
 
-def _places(size: tuple[int, int], centre: Tensor, turn: Tensor) -> Tensor:
-    """Where in a picture the pixels of a turned window lie: (H, W, 2), (x, y) in pixels."""
+def _positions(size: tuple[int, int], center: Tensor, turn: Tensor) -> Tensor:
+    """Positions of a turned window's pixels in the image: (H, W, 2), (x, y) in pixels."""
     height, width = size
     back = torch.linalg.inv(turn)
     x = torch.arange(width) - (width - 1) / 2
     y = torch.arange(height) - (height - 1) / 2
-    places: Tensor = centre + x[None, :, None] * back[:, 0] + y[:, None, None] * back[:, 1]
-    return places
+    positions: Tensor = center + x[None, :, None] * back[:, 0] + y[:, None, None] * back[:, 1]
+    return positions
 
 
 def _map(sample: Sample, transform: Callable[[Tensor], Tensor]) -> Sample:

@@ -1,8 +1,7 @@
-"""Records on disk: rendered once, then mapped into memory.
+"""Rendered records on disk, mapped into memory.
 
-A cache is one ``.npy`` file, an array of records. It is written under another name beside and
-renamed when complete, so that what bears the final name is whole; when two processes render the
-same scenes, the second to finish throws its copy away.
+A cache is one ``.npy`` file, an array of records, written atomically. When two processes render the
+same scenes, the second to finish discards its copy.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ RecordArray = np.ndarray[tuple[int], np.dtype[np.void]]
 
 
 class CachedRecords:
-    """The records of a cache file, mapped read-only; a copy in another process maps the file anew.
+    """The records of a cache file, mapped read-only; a pickled copy maps the file again.
 
     Args:
         path: the file.
@@ -56,13 +55,13 @@ class CachedRecords:
 def cached(
     path: Path, kind: np.dtype[np.void], count: int, render: Callable[[int], np.void]
 ) -> CachedRecords:
-    """Open a cache file; render it first where it is missing or damaged.
+    """Open a cache file; render it first if it is missing or damaged.
 
     Args:
         path: where the file is, or will be.
         kind: type of a record.
         count: number of records.
-        render: returns the record of a number; it is called from several threads.
+        render: returns the record of a number; called from several threads.
 
     Raises:
         UserError: the folder cannot be written to, or is full.
@@ -87,7 +86,7 @@ def _render_file(
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=".partial")
     partial = Path(name)
     try:
-        # Written, not mapped: a full disk is an error of a write, but a mapping's crash (SIGBUS).
+        # Written, not mapped: a full disk makes a write fail, but a mapping crash (SIGBUS).
         with os.fdopen(handle, "wb") as file:
             header: dict[str, Any] = {
                 "descr": np.lib.format.dtype_to_descr(kind),
@@ -105,7 +104,7 @@ def _render_file(
 
 
 def _publish(partial: Path, path: Path, kind: np.dtype[np.void], count: int) -> None:
-    """Give the file its name, unless another process was faster: its file may be in use already."""
+    """Rename the file, unless another process was faster: its file may be in use already."""
     try:
         CachedRecords(path, kind, count)
     except (FileNotFoundError, ValueError):
@@ -114,6 +113,6 @@ def _publish(partial: Path, path: Path, kind: np.dtype[np.void], count: int) -> 
 
 def _unusable(folder: Path, error: OSError) -> UserError:
     return UserError(
-        f"cannot keep scenes in {folder} ({error.strerror or error}): free or repair it, or set "
+        f"cannot store scenes in {folder} ({error.strerror or error}): free disk space, or set "
         "the data's `cache` to another folder, or to null to render on the fly"
     )

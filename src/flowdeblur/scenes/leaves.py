@@ -1,4 +1,4 @@
-"""Dead leaves: occluding random shapes with the statistics of natural pictures, without limit."""
+"""Dead leaves: occluding random shapes with the statistics of natural images, in any number."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 
 COVERS = 6.0
 """Mean number of discs around leaves over a point. Leaves fill 0.6 of their discs in the mean, so
-that exp(-3.6) = 3 % of the points see the ground, which has a colour as a leaf has."""
+that exp(-3.6) = 3 % of the points see the ground, which has a color like a leaf."""
 
 MEAN_LOG_INTENSITY = -1.6
 INTENSITY_SPREAD = 0.9
 CHROMATIC_SPREADS = (0.25, 0.15)
-"""Natural logarithms of linear light: standard deviations of a channel along grey, then along blue
-to yellow and red to green. Pictures of nature are close to normal in such axes, with spreads that
+"""Natural logarithms of linear light: standard deviations of a channel along gray, then along blue
+to yellow and red to green. Natural images are close to normal in such axes, with spreads that
 fall in this order (Ruderman, Cronin and Chiao 1998); the chromatic ones are wider here, for things
 made by people."""
 
@@ -23,10 +23,10 @@ made by people."""
 def dead_leaves(
     random: np.random.Generator, height: int, width: int, smallest: float, largest: float
 ) -> Tensor:
-    """Render a dead-leaves picture (Matheron's model; Lee, Mumford and Huang 2001).
+    """Render a dead-leaves image (Matheron's model; Lee, Mumford and Huang 2001).
 
-    Ellipses and rounded rectangles with radii of density r^-3 lie on one another in random order,
-    each in one colour, some with grain. The picture wraps around at its borders, so that its
+    Ellipses and rounded rectangles with radii of density r^-3 cover one another in random order,
+    each in one color, some with grain. The image wraps around at its borders, so that its
     statistics are the same everywhere.
 
     Args:
@@ -45,10 +45,10 @@ def dead_leaves(
     # The distribution of density r^-3, inverted.
     radii = (smallest**-2 - random.random(count) * (smallest**-2 - largest**-2)) ** -0.5
     front = _front_leaf(random, height, width, radii)
-    colours = torch.from_numpy(_log_colours(random, count + 1)).float()
+    colors = torch.from_numpy(_log_colors(random, count + 1)).float()
     grain = torch.from_numpy(random.uniform(-0.25, 0.35, count + 1).clip(min=0)).float()
     # One plane at a time: half the time of a gather of triples.
-    log_light = torch.stack([colour[front] for colour in colours])
+    log_light = torch.stack([color[front] for color in colors])
     return (log_light + pink_noise(random, height, width) * grain[front]).exp().clamp(max=1)
 
 
@@ -61,11 +61,11 @@ def pink_noise(random: np.random.Generator, height: int, width: int) -> Tensor:
     return torch.div(noise, noise.std())
 
 
-def _log_colours(random: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """Draw the logarithms of ``count`` colours of one place, (3, count).
+def _log_colors(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Draw the logarithms of ``count`` colors of one place, (3, count).
 
     The place has its own light and palette: a fifth of the variance of the intensity and half of
-    that of the colours are common to all its leaves.
+    that of the colors are common to all its leaves.
     """
     axes = np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]]) / np.sqrt([[3.0], [6.0], [2.0]])
     spreads = np.sqrt(3) * np.array((INTENSITY_SPREAD, *CHROMATIC_SPREADS))
@@ -85,7 +85,7 @@ def _front_leaf(
     order, because the smallest number wins: a few calls for thousands of leaves.
     """
     count = len(radii)
-    centres = torch.from_numpy(random.random((count, 2)) * (height, width)).float()
+    centers = torch.from_numpy(random.random((count, 2)) * (height, width)).float()
     angles = torch.from_numpy(random.uniform(0, np.pi, count)).float()
     aspects = torch.from_numpy(random.uniform(0.4, 1, count)).float()
     rectangular = torch.from_numpy(random.random(count) < 0.5)
@@ -95,8 +95,8 @@ def _front_leaf(
     for octave in set(octaves.tolist()):
         leaves = torch.nonzero(octaves == octave).flatten()
         reach = int(np.ceil(2.0 ** (octave + 1)))
-        near = centres[leaves].floor().long()[:, :, None] + torch.arange(-reach, reach + 1)
-        offsets = near - centres[leaves][:, :, None]
+        near = centers[leaves].floor().long()[:, :, None] + torch.arange(-reach, reach + 1)
+        offsets = near - centers[leaves][:, :, None]
         y, x = offsets[:, 0, :, None], offsets[:, 1, None, :]
         cosine, sine = angles[leaves].cos()[:, None, None], angles[leaves].sin()[:, None, None]
         along = ((cosine * x + sine * y) / sizes[leaves, None, None]).square()

@@ -34,7 +34,7 @@ class Motion:
     def matrices(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the homogeneous similarity transforms at ``times`` (N,), shape (N, 3, 3).
 
-        They take a point of the moving thing, (x, y) in pixels from its centre, to the point where
+        They map a point of the moving object, (x, y) in pixels from its center, to the point where
         it is seen.
         """
         t = times[:, None]
@@ -49,7 +49,7 @@ class Motion:
 def draw_motion(
     random: np.random.Generator, speed_px: float, reach_px: float, start: Pose = STILL
 ) -> Motion:
-    """Draw a motion whose fastest point moves by about ``speed_px`` a frame interval at t = 0.
+    """Draw a motion whose fastest point moves by about ``speed_px`` per frame interval at t = 0.
 
     Three quarters of the speed, in the mean, go into translation, the rest into rotation and zoom.
     The acceleration has a direction of its own, so that trails bend, and changes the velocity by at
@@ -57,8 +57,8 @@ def draw_motion(
 
     Args:
         random: source of randomness.
-        speed_px: displacement in a frame interval, pixels.
-        reach_px: distance from the centre of the farthest point, pixels.
+        speed_px: displacement per frame interval, pixels.
+        reach_px: distance from the center of the farthest point, pixels.
         start: the pose at t = 0.
     """
     share = random.dirichlet((6.0, 1.0, 1.0))

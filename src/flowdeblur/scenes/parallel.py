@@ -1,4 +1,4 @@
-"""Rendering on all processor cores: many scenes at once, one thread for each."""
+"""Rendering on all processor cores: many scenes at once, one thread each."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from flowdeblur.devices import one_thread_per_operation
 def in_parallel(render: Callable[[int], np.void], count: int) -> Iterator[np.void]:
     """Yield the records 0 .. ``count`` - 1 in order, with a progress bar.
 
-    As many are rendered at once as PyTorch would use threads for an operation. Threads suffice
-    because the work is done inside of PyTorch and NumPy, which let go of the interpreter's lock;
-    unlike processes they start at once and need nothing of the user's main module.
+    As many are rendered at once as PyTorch would use threads per operation. Threads suffice:
+    PyTorch and NumPy release the interpreter's lock; unlike processes they start at once and do not
+    import the user's main module.
     """
     with one_thread_per_operation() as threads:
         pool = ThreadPoolExecutor(threads, thread_name_prefix="scenes")

@@ -1,4 +1,4 @@
-"""Scenes as records of a fixed size: the same bytes from a cache and rendered on the fly."""
+"""Scenes as records of fixed size: the same bytes from a cache and rendered on the fly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowdeblur.scenes.scene import Scene
 from flowdeblur.types import Sample
 
 RENDERER_VERSION = 1
-"""Part of a cache's name, to be raised with every change that alters a pixel or the record."""
+"""Part of a cache's name, increased with every change that alters a pixel or the record."""
 
 
 class Records(Protocol):
@@ -26,7 +26,7 @@ class Records(Protocol):
 
 
 def record_type(size: tuple[int, int], offsets: tuple[int, ...]) -> np.dtype[np.void]:
-    """Describe the record of a scene: the frames at ``offsets``, and the flow to each but 0.
+    """Type of a scene's record: the frames at ``offsets``, and the flow to each except 0.
 
     Flow is kept in half precision: it errs by less than 0.008 px up to 32 px, and by 0.05 % beyond.
     """
@@ -42,7 +42,7 @@ def record_type(size: tuple[int, int], offsets: tuple[int, ...]) -> np.dtype[np.
 
 
 def render_record(scene: Scene, offsets: tuple[int, ...], noise_seed: tuple[int, ...]) -> np.void:
-    """Render what :func:`record_type` describes.
+    """Render the record of a scene; see :func:`record_type`.
 
     Args:
         scene: what is seen.
@@ -63,10 +63,10 @@ def render_record(scene: Scene, offsets: tuple[int, ...], noise_seed: tuple[int,
 
 
 class SceneSequence:
-    """Samples out of records.
+    """Samples read from records.
 
     Args:
-        records: what was rendered.
+        records: the rendered scenes.
         name: first part of the samples' keys.
         offsets: the offsets that the records hold.
         frame_offsets: the frames wanted.

@@ -1,8 +1,8 @@
-"""What a camera makes of a scene: blurry and sharp frames, and the true flow.
+"""Rendering of a scene: blurry and sharp frames, and the true flow.
 
-The blur model is the paper's (Section III-A) with one difference that the field's data sets make,
-too: the sharp frame and the flow belong to the **middle** of the exposure. Frame k is exposed from
-t = k - r/2 to k + r/2, in frame intervals, r being the duty cycle.
+The blur model is the paper's (Section III-A) with one difference, as in the field's data sets: the
+sharp frame and the flow belong to the **middle** of the exposure. Frame k is exposed from k - r/2 to
+k + r/2, in frame intervals, where r is the duty cycle.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PIXELS_AT_ONCE = 2**18
 def expose(scene: Scene, frame: int) -> Tensor:
     """Integrate a frame over its exposure, by the midpoint rule.
 
-    There is about one instant a pixel of motion, so that the blur is smooth.
+    There is about one instant per pixel of motion, so that the blur is smooth.
 
     Returns:
         (3, H, W) float32, linear light without noise.
@@ -50,12 +50,12 @@ def true_flow(scene: Scene, neighbour: int) -> tuple[Tensor, Tensor]:
 
     Returns:
         flow (2, H, W) float32, (dx, dy) in pixels, and visible (H, W) bool, false where a nearer
-        layer covers the point in the neighbour by half or more, or where it lies beyond the centres
+        layer covers the point in the neighbour by half or more, or where it is outside the centers
         of the neighbour's outermost pixels.
     """
     height, width = scene.size
     now, then = np.zeros(1), np.full(1, float(neighbour))
-    pixels = torch.stack(torch.meshgrid(_centres(width), _centres(height), indexing="xy"), -1)
+    pixels = torch.stack(torch.meshgrid(_centers(width), _centers(height), indexing="xy"), -1)
     front = torch.zeros(height, width, dtype=torch.int64)
     targets = []
     for number, layer in enumerate(scene.layers):
@@ -78,14 +78,14 @@ def true_flow(scene: Scene, neighbour: int) -> tuple[Tensor, Tensor]:
 def _seen(scene: Scene, layer: Layer, texture: Tensor, times: NDArray[np.float64]) -> Tensor:
     """Sample a layer's texture (C, h, w) where the pixels see it: (N, C, H, W), 0 outside objects.
 
-    As :func:`torch.nn.functional.affine_grid` does, in a fourth of the time: the places of a row
+    Like :func:`torch.nn.functional.affine_grid`, in a quarter of the time: the positions of a row
     and those of a column are added.
     """
     height, width = scene.size
     # grid_sample's -1 and 1 are the outer edges of the texture, with align_corners=False.
     unit = np.diag((*layer.half_extent_px, 1.0))
     onto = torch.from_numpy(np.linalg.inv(scene.placements(layer, times) @ unit)).float()
-    x, y = _centres(width).float(), _centres(height).float()
+    x, y = _centers(width).float(), _centers(height).float()
     columns = x[:, None] * onto[:, None, :2, 0] + onto[:, None, :2, 2]
     rows = y[:, None] * onto[:, None, :2, 1]
     grid = rows[:, :, None] + columns[:, None]
@@ -106,8 +106,8 @@ def _travel_px(scene: Scene, start: float, end: float) -> float:
     return longest
 
 
-def _centres(count: int) -> Tensor:
-    """Return the centres of ``count`` pixels in a row from the middle of the row, float64."""
+def _centers(count: int) -> Tensor:
+    """Return the centers of ``count`` pixels in a row from the middle of the row, float64."""
     return torch.arange(count, dtype=torch.float64) - (count - 1) / 2
 
 

@@ -1,4 +1,4 @@
-"""A scene, as plain values: textured layers that move, seen by a camera that moves."""
+"""A scene as plain values: textured layers that move, seen by a camera that moves."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from flowdeblur.scenes.motion import STILL, Motion, draw_motion
 from flowdeblur.scenes.textures import TEXELS, draw_outline, draw_texture
 
 STANDSTILL = 0.02
-"""Speed of a nearly still scene as a share of another's: a hand at rest, not a perfect tripod."""
+"""Speed of a nearly still scene relative to others: a hand at rest, not a perfect tripod."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A flat textured thing; its centre is the centre of its texture.
+    """A flat textured object; its center is the center of its texture.
 
     Attributes:
         light: (3, h, w) float32 linear light, :data:`~flowdeblur.scenes.textures.TEXELS`
-            samples a pixel.
-        opacity: (1, h, w) float32 in [0, 1], or None for a background, which goes on for ever as in
-            a mirror.
-        motion: how it moves in a world whose origin is the centre of the frame.
+            samples per pixel.
+        opacity: (1, h, w) float32 in [0, 1], or None for a background, which continues as in a
+            mirror.
+        motion: how it moves in a world whose origin is the center of the frame.
     """
 
     light: Tensor
@@ -49,12 +49,12 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Everything that is seen, and how.
+    """Everything that is seen, and the camera.
 
     Attributes:
         size: (H, W) of the frames, pixels.
         layers: from back to front, the background first.
-        camera: what its motion does to the picture of the world, common to all layers.
+        camera: motion of the image of the world, common to all layers.
         duty_cycle: exposure / frame interval, in [0, 1].
         noise: standard deviation of the noise at white, in linear light (see
             :func:`~flowdeblur.scenes.render.add_noise`).
@@ -67,7 +67,7 @@ class Scene:
     noise: float
 
     def placements(self, layer: Layer, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (N, 3, 3): from a layer's points to the frame, both in pixels from the centre."""
+        """Return (N, 3, 3): from a layer's points to the frame, both in pixels from the center."""
         placed: NDArray[np.float64] = self.camera.matrices(times) @ layer.motion.matrices(times)
         return placed
 
@@ -87,8 +87,8 @@ def draw_scene(
     """Draw a scene; the arguments are those of :class:`~flowdeblur.scenes.source.Scenes`.
 
     The scene has a pace of 0.55 to 1 times ``motion_px``. The camera moves at 0.6 to 1 times the
-    pace unless it stands on a tripod, and each object moves against the world at 0 to 0.8 times the
-    pace, so that some are sharper than what is behind them.
+    pace unless it stands on a tripod. Each object moves at 0 to 0.8 times the pace relative to the
+    world, so that some are sharper than what is behind them.
     """
     height, width = size
     pace_px = motion_px * random.uniform(0.3, 1) ** 0.5

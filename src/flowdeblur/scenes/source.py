@@ -1,4 +1,4 @@
-"""The source of scenes: a recipe from which every process renders the same pixels."""
+"""The source of scenes: settings from which every process renders the same pixels."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 class Scenes:
     """Dynamic scenes with real blur and true flow, from free photographs and random textures.
 
-    Every pixel is a function of the seed, the split, the scene's number and the frame's offset, and
-    of nothing else. Splits share neither photographs nor random numbers.
+    Every pixel is a function only of the seed, the split, the scene's number and the frame's
+    offset. Splits share neither photographs nor random numbers.
 
     Attributes:
         split: "train", "val" or "test".
         count: number of scenes; the first ones do not depend on it.
-        size: (rows, columns) of a frame, pixels.
+        size: (height, width) of a frame, pixels.
         seed: another seed gives other scenes.
-        motion_px: largest speed of the camera's picture, pixels a frame interval. Objects move
-            against it by up to 0.8 times as much.
-        still: share of the scenes that all but stand still, in [0, 1].
+        motion_px: largest speed of the camera's image, pixels per frame interval. Objects move
+            relative to it by up to 0.8 times as much.
+        still: share of the scenes that hardly move, in [0, 1].
         tripod: share of the scenes whose camera stands still, in [0, 1].
-        duty_cycle: (least, most) exposure / frame interval, in [0, 1]; 0 is no blur, 1 an open
+        duty_cycle: (lowest, highest) exposure / frame interval, in [0, 1]; 0 is no blur, 1 an open
             shutter.
-        noise: (least, most) standard deviation of the noise at white, as a share of white in linear
-            light; (0, 0) for none.
-        objects: (fewest, most) objects before the background.
-        photographs: folder of pictures to take textures from; None for the embedded ones, of which
+        noise: (lowest, highest) standard deviation of the noise at white, as a share of white in
+            linear light; (0, 0) for none.
+        objects: (lowest, highest) number of objects in front of the background.
+        photographs: folder of images to take textures from; None for the embedded ones, of which
             each split has its own.
-        cache: folder for what was rendered; None renders on the fly, at every access.
+        cache: folder for rendered scenes; None renders on the fly, at every access.
 
     Raises:
         UserError: a value is out of its range.
@@ -86,14 +86,14 @@ class Scenes:
             _require(0 <= low <= high <= most, name, (low, high), f"ascending in [0, {most:g}]")
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> SceneSequence:
-        """Return the scenes; with a cache, render them first where that was not done before.
+        """Return the scenes; with a cache, render the missing ones first.
 
-        Frames 0 and 1 are rendered always, others when asked for: training on pairs and on single
+        Frames 0 and 1 are always rendered, others on request: training on pairs and on single
         frames share a cache.
 
         Args:
             frame_offsets: frames of a sample relative to the one to restore.
-            flow_offsets: neighbours to which the true flow is wanted.
+            flow_offsets: neighbours to which the true flow is needed.
 
         Raises:
             UserError: the cache folder cannot be written to, or is full.
@@ -141,7 +141,7 @@ class Scenes:
         return list_images(Path(self.photographs).expanduser())
 
     def _fingerprint(self, offsets: tuple[int, ...]) -> str:
-        """Digest all that the rendered bytes depend on."""
+        """Digest of everything that the rendered bytes depend on."""
         recipe = asdict(self) | {"offsets": offsets, "renderer": RENDERER_VERSION}
         del recipe["cache"], recipe["photographs"]
         if self.photographs is not None:

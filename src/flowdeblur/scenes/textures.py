@@ -1,6 +1,6 @@
-"""What layers are painted with: free photographs, dead leaves and random smooth outlines.
+"""Textures of layers: free photographs, dead leaves and random smooth outlines.
 
-Textures hold :data:`TEXELS` samples a frame pixel and are softened to what a frame can show, so
+Textures have :data:`TEXELS` samples per frame pixel and are softened to what a frame can show, so
 that point samples of them, at any position and between half and twice their size, neither alias nor
 change in sharpness.
 """
@@ -22,7 +22,7 @@ from flowdeblur.scenes.leaves import dead_leaves
 from flowdeblur.video.images import read_image
 
 TEXELS = 2
-"""Texture samples for a frame pixel, in each direction."""
+"""Texture samples per frame pixel, in each direction."""
 
 PHOTOGRAPHS = {
     "train": ("astronaut", "rocket", "brick", "grass"),
@@ -32,22 +32,22 @@ PHOTOGRAPHS = {
 """Names in :mod:`skimage.data`: in its wheel, and CC0 or in the public domain (docs/scenes.md)."""
 
 DEAD_LEAVES_SHARE = 0.65
-"""Share of the textures; the photographs are few, and a network could learn them by heart."""
+"""Share of the textures; the photographs are few, and a network could memorize them."""
 
 
 @cache
 def photograph(name: str | Path) -> Tensor:
-    """Return a photograph as linear light, (3, H, W) float32; grey ones have equal channels.
+    """Return a photograph as linear light, (3, H, W) float32; gray ones have equal channels.
 
     Args:
         name: in :mod:`skimage.data`, or a file.
 
     Raises:
-        UserError: the file is no picture.
+        UserError: the file is not an image.
     """
-    picture = read_image(name) if isinstance(name, Path) else getattr(skimage.data, name)()
-    white = np.iinfo(picture.dtype).max
-    light = torch.from_numpy(np.atleast_3d(picture).astype(np.float32) / white) ** GAMMA
+    image = read_image(name) if isinstance(name, Path) else getattr(skimage.data, name)()
+    white = np.iinfo(image.dtype).max
+    light = torch.from_numpy(np.atleast_3d(image).astype(np.float32) / white) ** GAMMA
     return light.permute(2, 0, 1).expand(3, -1, -1).contiguous()
 
 
@@ -80,10 +80,10 @@ def draw_texture(
 def _photograph_piece(
     random: np.random.Generator, name: str | Path, height: int, width: int
 ) -> Tensor:
-    """Cut a piece out at random, at 1.5 to 2.5 photograph pixels a frame pixel, perhaps flipped.
+    """Cut a piece out at random, at 1.5 to 2.5 photograph pixels per frame pixel, possibly flipped.
 
-    A photograph too small for that is enlarged until it suffices, but not beyond its own pixels:
-    from there on it repeats as in mirrors.
+    A photograph too small for that is enlarged, but not beyond its own pixels; then it repeats as
+    in mirrors.
     """
     light = photograph(name)
     if random.random() < 0.5:
@@ -108,7 +108,7 @@ def _mirrored(start: int, count: int, size: int) -> Tensor:
 def soften(texture: Tensor) -> Tensor:
     """Smooth (C, H, W) by (1, 2, 1) / 4 in both directions.
 
-    At two texels a pixel that is about the light that a pixel of the frame gathers.
+    At two texels per pixel this is about the light that a pixel of the frame collects.
     """
     padded = F.pad(texture[None], (1, 1, 1, 1), mode="replicate")[0]
     rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
@@ -118,12 +118,12 @@ def soften(texture: Tensor) -> Tensor:
 def draw_outline(random: np.random.Generator, radius_px: float) -> Tensor:
     """Draw the opacity of a random smooth shape with a soft edge.
 
-    The distance of the outline from the centre is a Fourier series of the direction; the edge is
+    The distance of the outline from the center is a Fourier series of the direction; the edge is
     one to two frame pixels wide.
 
     Args:
         random: source of randomness.
-        radius_px: distance from the centre that the shape reaches, frame pixels.
+        radius_px: distance from the center that the shape reaches, frame pixels.
 
     Returns:
         (1, S, S) float32 in [0, 1] with S = 2 TEXELS ceil(radius_px + 2).

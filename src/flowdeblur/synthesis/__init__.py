@@ -1,4 +1,4 @@
-"""Blur from sharp video: frames are averaged over the exposure, in linear light."""
+"""Blur from sharp video: linear light is averaged over the exposure."""
 
 from flowdeblur.synthesis.recipe import Recipe
 from flowdeblur.synthesis.source import Videos

@@ -58,7 +58,7 @@ def synthesize_clip(
         recipe: how to blur them.
         curve: response of the camera.
         folder: does not exist yet.
-        progress: is told the number of frames at the start, and each frame when it is written.
+        progress: receives the number of frames at the start, and each frame when it is written.
 
     Returns:
         The metadata, as written.

@@ -56,14 +56,14 @@ class SharpClip:
         Raises:
             UserError: a frame is damaged, or some are missing; there is a cut.
         """
-        reader, shot = self._reader(), Shots()
+        reader, shot_number = self._reader(), Shots()
         for number, frame in enumerate(reader):
             if frame.damaged:
                 raise UserError(
                     f"{frame.file or self.path}: frame {number} is damaged; replace it, or cut out "
                     "the good part"
                 )
-            if shot(frame) > 1:
+            if shot_number(frame) > 1:
                 raise UserError(
                     f"{self.path}: the scene changes at frame {number}; cut it into clips there"
                 )
@@ -97,13 +97,13 @@ def find_clips(place: Path) -> list[SharpClip]:
             raise UserError(f"{place}: not a video; name one of {', '.join(VIDEO_SUFFIXES)}")
         return [SharpClip(place.stem, place)]
     entries = sorted(each for each in place.iterdir() if not each.name.startswith("."))
-    if any(_is_picture(each) for each in entries):
+    if any(_is_image(each) for each in entries):
         return [SharpClip(place.resolve().name, place)]
     clips = [SharpClip(each.stem, each) for each in entries if _is_video(each)]
     clips += [
         SharpClip(each.name, each)
         for each in entries
-        if each.is_dir() and any(map(_is_picture, each.iterdir()))
+        if each.is_dir() and any(map(_is_image, each.iterdir()))
     ]
     if not clips:
         raise UserError(f"{place}: no videos and no folders of images found")
@@ -120,6 +120,6 @@ def _is_video(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     hidden = path.name.startswith(".")
     return path.is_file() and not hidden and path.suffix.lower() in SUFFIXES

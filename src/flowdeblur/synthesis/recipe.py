@@ -125,8 +125,8 @@ class CaptureSettings:
         return self.duty_cycle * self.interval
 
 
-def _require_range(name: str, pair: tuple[float, float], least: float, most: float) -> None:
+def _require_range(name: str, pair: tuple[float, float], lower: float, upper: float) -> None:
     low, high = pair
-    if not least <= low <= high <= most:
-        limits = f"from {least:g} on" if most == math.inf else f"from {least:g} to {most:g}"
+    if not lower <= low <= high <= upper:
+        limits = f"from {lower:g} on" if upper == math.inf else f"from {lower:g} to {upper:g}"
         raise UserError(f"{name} is {low:g} .. {high:g}, but must ascend, {limits}")

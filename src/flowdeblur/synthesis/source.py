@@ -1,4 +1,4 @@
-"""Training on sharp videos: their blur is synthesised once, into a cache."""
+"""Training on sharp videos whose blur is synthesized once, into a cache."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from flowdeblur.synthesis.recipe import Recipe
 
 @dataclass(frozen=True)
 class Videos:
-    """Sharp videos (or folders of pictures) below a folder, with synthesised blur.
+    """Sharp videos (or folders of images) below a folder, with synthesized blur.
 
     Attributes:
         root: the folder.
-        recipe: how blur is synthesised.
-        cache: folder for the synthesised frames. Every recipe and every set of videos has a folder
-            of its own in it; two processes may share it.
-        clips: names of the videos to take, without suffixes; None takes all.
-        without: names of videos to leave out.
+        recipe: how to synthesize blur.
+        cache: folder for the synthesized frames. Every recipe and every set of videos has its own
+            folder in it; several processes can share it.
+        clips: names of the videos to use, without suffixes; None for all.
+        without: names of videos to exclude.
         last_frame: whether the last frame of a clip is a sample.
         first: number of the first frame of a clip to take, from 0.
         every: take one frame in so many.
@@ -43,7 +43,7 @@ class Videos:
     every: int = 1
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
-        """Synthesise what is missing in the cache, and find the frames.
+        """Synthesize what is missing in the cache, and find the frames.
 
         Raises:
             UserError: a video is missing, too short or damaged; the cache cannot be written to.
@@ -76,6 +76,6 @@ class Videos:
         return clips
 
     def _fingerprint(self, found: list[SharpClip]) -> str:
-        """Digest all that the synthesised bytes depend on."""
+        """Digest of everything that the synthesized bytes depend on."""
         content = [self.recipe.as_json(), [(clip.path.name, clip.bytes) for clip in found]]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _DESCRIPTION = """\
-Decode folders of frames once and write them without compression, as two NumPy arrays a clip and an
-index. Training then maps the files and reads patches without decoding. A frame of 1280x720 takes
-2.8 MB. A call that was cut short goes on where it was."""
+Decode folders of frames once and write them without compression, as two NumPy arrays per clip and
+an index. Training then maps the files and reads patches without decoding. A frame of 1280x720 takes
+2.8 MB. An interrupted call is resumed by the same call."""
 
 _EPILOG = """\
 examples:
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--sharp", default="*/GT", metavar="PATTERN", help="the same for sharp ones (default: */GT)"
     )
-    parser.add_argument("--clips", nargs="+", metavar="NAME", help="pack these alone")
+    parser.add_argument("--clips", nargs="+", metavar="NAME", help="pack only these")
     arguments = parser.parse_args(argv)
 
     from flowdeblur.datasets.folders import FrameFolders
