@@ -1,8 +1,8 @@
 """Rendering of a scene: blurry and sharp frames, and the true flow.
 
 The blur model is the paper's (Section III-A) with one difference, as in the field's data sets: the
-sharp frame and the flow belong to the **middle** of the exposure. Frame k is exposed from k - r/2 to
-k + r/2, in frame intervals, where r is the duty cycle.
+sharp frame and the flow belong to the **middle** of the exposure. Frame k is exposed from k - r/2
+to k + r/2, in frame intervals, where r is the duty cycle.
 """
 
 from __future__ import annotations
