@@ -481,7 +481,10 @@ def mistakes():
             "b.png: a picture cannot hold a clip",
         ),
         "codec": (["in.mp4", "out.mp4", "--codec", "ffv1"], "out.mp4: ffv1 goes into .mkv files"),
-        "lossless": (["in.mp4", "o.mkv", "--codec", "ffv1", "--crf", "3"], "--crf: ffv1 has none"),
+        "lossless": (
+            ["in.mp4", "o.mkv", "--codec", "ffv1", "--crf", "3"],
+            "--crf: ffv1 has no such",
+        ),
         "sound": (["pcm.mkv", "out.m4v"], "out.m4v: this kind of file holds no pcm_s16le sound"),
     }
 

@@ -303,11 +303,11 @@ def mistakes(tmp_path, root):
         ),
         "missing frames": (
             [f"{folder}/theirs"],
-            "theirs: 2 of 7 frames are missing, b/00001 for one; it holds 5 frames as <clip>",
+            "theirs: 2 of 7 frames are missing, for example b/00001; there are 5, as <clip>",
         ),
         "empty folder": (
             [f"{folder}/empty"],
-            "empty: 7 of 7 frames are missing, a/00000 for one; it holds 0 frames",
+            "empty: 7 of 7 frames are missing, for example a/00000; there are 0",
         ),
         "size": (
             [f"{folder}/small"],

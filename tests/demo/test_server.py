@@ -323,4 +323,4 @@ def test_the_command_serves_until_ctrl_c(monkeypatch, capsys, tmp_path):
     arguments = ["--weights", str(tmp_path / "w.safetensors"), "--port", "0", "--device", "cpu"]
     assert cli.main(["demo", *arguments]) == 0
     assert seen == [200]
-    assert capsys.readouterr().out == "ended; all uploads are removed\n"
+    assert capsys.readouterr().out == "ended; all uploads were removed\n"

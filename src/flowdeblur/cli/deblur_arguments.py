@@ -128,7 +128,7 @@ def _add_controls(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--compare",
         choices=("side", "split", "wipe", "input"),
-        help="also write a comparison video beside OUT; input: IN alone, encoded like OUT",
+        help="also write a comparison video beside OUT; input: only IN, encoded like OUT",
     )
     group.add_argument("--keep-grain", action="store_true", help="put the fine noise of IN back")
     group.add_argument(

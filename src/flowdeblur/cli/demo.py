@@ -7,11 +7,11 @@ import threading
 from collections.abc import Sequence
 
 _DESCRIPTION = """\
-Serve a page on this machine on which a short clip or two pictures can be dropped. It shows the
-restored frames beside the blurry ones, the optical flow, and the blur kernels that it implies.
+Serve a page on this machine to drop a short clip or two images on. It compares input and restored
+frames in motion, and shows the optical flow and the blur kernels that it implies.
 
 The page can be reached from this machine only (127.0.0.1), loads nothing from elsewhere, and keeps
-no file: what is uploaded and restored is removed after an hour, and when the demo ends."""
+no file: uploads and results are removed after an hour, and when the demo ends."""
 
 _EPILOG = """\
 examples:
@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             wait_for_interrupt()
         except KeyboardInterrupt:
-            print("ended; all uploads are removed")
+            print("ended; all uploads were removed")
     return 0
 
 

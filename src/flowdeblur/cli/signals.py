@@ -1,4 +1,4 @@
-"""Ctrl-C and a request to end: once, and in time to clean up."""
+"""Graceful shutdown on Ctrl-C, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _SIGNALS = [
 
 @contextmanager
 def stopping_cleanly() -> Iterator[None]:
-    """Have SIGTERM, and SIGHUP of a closed terminal, raise KeyboardInterrupt as Ctrl-C does.
+    """Let SIGTERM, and SIGHUP of a closed terminal, raise KeyboardInterrupt as Ctrl-C does.
 
-    Only the first of them counts, so that nothing disturbs the cleaning up. Those that are ignored
-    already, as by nohup, stay so. To be entered in the main thread.
+    Only the first signal counts, so that nothing interrupts the clean-up. Signals that are already
+    ignored, as by nohup, stay ignored. To be entered in the main thread.
     """
-    heeded = [each for each in _SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
+    handled = [each for each in _SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in heeded:
+        for each in handled:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, stop) for each in heeded}
+    before = {each: signal.signal(each, stop) for each in handled}
     try:
         yield
     finally:

@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         except UserError as error:
             self._refuse_upload(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), length)
         except ConnectionError:
-            self.close_connection = True  # nobody is left to answer
+            self.close_connection = True  # the client is gone
         except OSError as error:
             message = f"the file cannot be stored ({error.strerror}); free disk space"
             self._refuse_upload(HTTPStatus.INSUFFICIENT_STORAGE, message, length)

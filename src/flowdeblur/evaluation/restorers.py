@@ -1,4 +1,4 @@
-"""What is scored: the blurry frame itself, a network's output, or frames of another program."""
+"""Methods that are scored: the blurry frame itself, a network, or frames of another program."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class SameFrame:
 
 @dataclass(frozen=True)
 class FromFolder:
-    """Frames that another program has restored, ``<root>/<clip>/<frame>.<any picture suffix>``.
+    """Frames that another program has restored, ``<root>/<clip>/<frame>.<any image suffix>``.
 
     Attributes:
         root: the folder.
@@ -114,28 +114,28 @@ class FromFolder:
         """
         self.require([sample["key"]])
         path = self._paths[sample["key"]]
-        picture = read_image(path)
+        image = read_image(path)
         height, width = sample["sharp"].shape[-2:]
-        if picture.shape[:2] != (height, width):
+        if image.shape[:2] != (height, width):
             raise UserError(
-                f"{path}: is {picture.shape[1]}x{picture.shape[0]} pixels, but the sharp frame "
+                f"{path}: is {image.shape[1]}x{image.shape[0]} pixels, but the sharp frame "
                 f"is {width}x{height}; frames are compared at full size"
             )
-        frame = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)
-        return Prediction(frame.to(sample["sharp"].device) / np.iinfo(picture.dtype).max)
+        frame = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)
+        return Prediction(frame.to(sample["sharp"].device) / np.iinfo(image.dtype).max)
 
     def require(self, keys: Sequence[str]) -> None:
-        """See that all frames are there.
+        """Check that no frame is missing.
 
         Raises:
             UserError: some are missing; names the first.
         """
         missing = [key for key in keys if key not in self._paths]
         if missing:
-            there = f", such as {next(iter(self._paths))}" if self._paths else ""
+            example = f", such as {next(iter(self._paths))}" if self._paths else ""
             raise UserError(
-                f"{self.root}: {len(missing)} of {len(keys)} frames are missing, {missing[0]} for "
-                f"one; it holds {len(self._paths)} frames as <clip>/<frame>.png{there}"
+                f"{self.root}: {len(missing)} of {len(keys)} frames are missing, for example "
+                f"{missing[0]}; there are {len(self._paths)}, as <clip>/<frame>.png{example}"
             )
 
     @cached_property

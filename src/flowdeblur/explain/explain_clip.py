@@ -87,7 +87,7 @@ def explain_clip(
         for each in tqdm(found, desc="explaining", unit="frame", disable=None):
             described = frame_page(each.frame.name, each.explanation, duty_cycle)
             for figure in (*described.compared, *described.figures):
-                write_image(partial / f"{described.name}_{figure.name}.png", figure.picture)
+                write_image(partial / f"{described.name}_{figure.name}.png", figure.image)
             pages.append(described)
             scores.append({"frame": each.index, "name": described.name} | _scores(each.explanation))
             explanations.append(each.explanation)

@@ -9,10 +9,10 @@ from torch import Tensor
 from flowdeblur.explain.explanation import Explanation, Motion, SameFrameResult
 from flowdeblur.viz.drawing import (
     Drawn,
-    difference_picture,
-    flow_picture,
-    kernels_picture,
-    weights_picture,
+    draw_difference,
+    draw_flow,
+    draw_kernels,
+    draw_rnn_weights,
 )
 from flowdeblur.viz.panels import to_bytes
 
@@ -23,7 +23,7 @@ class Figure(NamedTuple):
     name: str
     title: str
     caption: str
-    picture: Drawn
+    image: Drawn
 
 
 class FramePage(NamedTuple):
@@ -56,7 +56,7 @@ def frame_page(name: str, explanation: Explanation, duty_cycle: float) -> FrameP
         Figure("input", "input", "The input frame.", to_bytes(blurry[None])[0]),
         Figure("restored", "restored", "The network's output.", to_bytes(restored[None])[0]),
     ]
-    difference, times = difference_picture(blurry, restored)
+    difference, times = draw_difference(blurry, restored)
     caption = f"Restored minus input, amplified {times:g} times; mid-grey is no change."
     figures = [Figure("difference", "difference", caption, difference)]
     if explanation.motion is not None:
@@ -78,19 +78,19 @@ def frame_page(name: str, explanation: Explanation, duty_cycle: float) -> FrameP
             facts |= _still_facts(blurry, explanation.still)
     if explanation.rnn_weights:
         size = blurry.shape[-2], blurry.shape[-1]
-        picture, brightest = weights_picture(explanation.rnn_weights, size)
+        image, brightest = draw_rnn_weights(explanation.rnn_weights, size)
         caption = (
             "Mean absolute RNN weight over channels, for each sweep and scale: dark forgets at "
             f"once, light yellow ({brightest:.2f} here) remembers longest."
         )
-        figures.append(Figure("rnn_weights", "RNN weights", caption, picture))
+        figures.append(Figure("rnn_weights", "RNN weights", caption, image))
     return FramePage(name, facts, compared, figures)
 
 
 def _motion_figures(blurry: Tensor, motion: Motion, duty_cycle: float) -> list[Figure]:
     flow, kernels = (
-        flow_picture(motion.flow),
-        kernels_picture(blurry, motion.trail, duty_cycle),
+        draw_flow(motion.flow),
+        draw_kernels(blurry, motion.trail, duty_cycle),
     )
     longest = float(motion.flow.norm(dim=0).max())
     return [
@@ -99,7 +99,7 @@ def _motion_figures(blurry: Tensor, motion: Motion, duty_cycle: float) -> list[F
             "optical flow",
             "Hue is the direction as in the key, saturation the length; the longest vector is "
             f"{longest:.1f} px per frame. Arrows are {flow.times:.1f} times as long as the motion.",
-            flow.picture,
+            flow.image,
         ),
         Figure(
             "kernels",
@@ -107,7 +107,7 @@ def _motion_figures(blurry: Tensor, motion: Motion, duty_cycle: float) -> list[F
             "Blur kernels implied by the flow: a point of light is smeared into this shape "
             f"while the shutter is open ({duty_cycle:g} of a frame interval). Enlarged "
             f"{kernels.times:g} times.",
-            kernels.picture,
+            kernels.image,
         ),
     ]
 
@@ -141,8 +141,8 @@ def _still(still: SameFrameResult) -> Figure:
 
 def _still_flow(still: SameFrameResult, reach_px: float) -> Figure:
     caption = "Flow of the frame given twice, in the colours of the flow above; it should be white."
-    picture = flow_picture(still.flow, max(reach_px, 1.0)).picture
-    return Figure("given_twice_flow", "flow, frame given twice", caption, picture)
+    image = draw_flow(still.flow, max(reach_px, 1.0)).image
+    return Figure("given_twice_flow", "flow, frame given twice", caption, image)
 
 
 def _levels(one: Tensor, other: Tensor) -> float:

@@ -12,7 +12,7 @@ from string import Template
 from PIL import Image
 
 from flowdeblur.explain.figures import Figure, FramePage
-from flowdeblur.viz.drawing import Drawn, wheel_picture
+from flowdeblur.viz.drawing import Drawn, draw_flow_key
 
 MAX_WIDTH_PX = 1600
 """Wider images are reduced on the page; the files beside it are not."""
@@ -44,7 +44,7 @@ def page(title: str, introduction: str, frames: Sequence[FramePage]) -> str:
 
 def _key() -> str:
     """The key to the colours of a flow."""
-    return f'<figure><img src="{_embedded(wheel_picture())}" alt="">flow direction</figure>'
+    return f'<figure><img src="{_embedded(draw_flow_key())}" alt="">flow direction</figure>'
 
 
 def _frame(number: int, frame: FramePage) -> str:
@@ -80,7 +80,7 @@ def _slider(number: int, compared: Sequence[Figure]) -> str:
         f'<p data-index="{index}"{" hidden" if index else ""}>{escape(each.caption)}</p>'
         for index, each in enumerate(others)
     )
-    height, width, _ = before.picture.shape
+    height, width, _ = before.image.shape
     return (
         f'<div class="compare" style="--natural: {width}px"><div class="window">'
         f'<div class="pair" style="aspect-ratio: {width} / {height}">{_image(before)}{images}'
@@ -93,11 +93,11 @@ def _slider(number: int, compared: Sequence[Figure]) -> str:
 
 
 def _image(figure: Figure, attributes: str = "") -> str:
-    return f'<img src="{_embedded(figure.picture)}" alt="{escape(figure.title)}" {attributes}>'
+    return f'<img src="{_embedded(figure.image)}" alt="{escape(figure.title)}" {attributes}>'
 
 
-def _embedded(picture: Drawn) -> str:
-    image = Image.fromarray(picture)
+def _embedded(drawn: Drawn) -> str:
+    image = Image.fromarray(drawn)
     image.thumbnail((MAX_WIDTH_PX, 16 * MAX_WIDTH_PX), Image.Resampling.LANCZOS)
     content = io.BytesIO()
     image.save(content, "WEBP", quality=92)

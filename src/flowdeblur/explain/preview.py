@@ -21,7 +21,7 @@ from flowdeblur.video.images import ImageArray, write_image
 from flowdeblur.video.memory import bytes_per_pixel, portion
 from flowdeblur.video.restore import Result, restore_frames
 from flowdeblur.video.settings import Settings
-from flowdeblur.viz.drawing import Drawn, difference_picture
+from flowdeblur.viz.drawing import Drawn, draw_difference
 
 _INTRODUCTION = (
     "Drag across a frame to compare input and restored frame. These frames are spread over the "
@@ -86,7 +86,7 @@ def write_preview(
 
 def _part(result: Result) -> FramePage:
     before, after = _bytes(result.before.image), _bytes(result.after.image)
-    difference, times = difference_picture(_unit(before), _unit(after))
+    difference, times = draw_difference(_unit(before), _unit(after))
     facts = {"time in the clip": f"{float(result.before.time):.2f} s"}
     if result.blur is not None:
         facts["estimated blur"] = f"{result.blur:.1f} px"

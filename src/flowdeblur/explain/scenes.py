@@ -16,7 +16,7 @@ from flowdeblur.evaluation.metrics import psnr
 from flowdeblur.explain.explanation import Explanation, consistency, explain_frame
 from flowdeblur.scenes import Scenes
 from flowdeblur.types import Network, Sample
-from flowdeblur.viz.drawing import Drawn, kernels_picture
+from flowdeblur.viz.drawing import Drawn, draw_kernels
 from flowdeblur.viz.panels import panel
 
 _GRID_PX = 8
@@ -83,9 +83,9 @@ def compare_kernels(
         if len(drawn) < rows:
             trails = (truth, explained.motion.trail)
             room = max(float(each.length_px(duty_cycle).max()) for each in trails)
-            kernels = (kernels_picture(explained.blurry, each, duty_cycle, room) for each in trails)
+            kernels = (draw_kernels(explained.blurry, each, duty_cycle, room) for each in trails)
             drawn.append(
-                (explained.blurry, explained.restored, *(_tensor(each.picture) for each in kernels))
+                (explained.blurry, explained.restored, *(_tensor(each.image) for each in kernels))
             )
     names = ("blurry", "restored", "true kernels", "implied kernels")
     columns = {name: torch.stack([row[place] for row in drawn]) for place, name in enumerate(names)}
@@ -178,5 +178,5 @@ def _overlap(one: Trail, other: Trail, duty_cycle: float) -> float:
     return float(torch.minimum(first, second).sum((1, 2)).mean())
 
 
-def _tensor(picture: Drawn) -> Tensor:
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1) / 255
+def _tensor(drawn: Drawn) -> Tensor:
+    return torch.from_numpy(drawn.copy()).permute(2, 0, 1) / 255

@@ -1,7 +1,7 @@
-"""Reading and writing in threads of their own, so that the network need not wait for either.
+"""Reading and writing in background threads, so that the network does not wait for them.
 
-FFmpeg and Pillow leave Python's lock alone while they work. Errors come out where the frames do,
-and an error or Ctrl-C in the block ends the threads before it is passed on.
+FFmpeg and Pillow release Python's lock while they work. Errors are raised where the frames are
+taken, and an error or Ctrl-C in the block ends the threads before it propagates.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _END = object()
 
 @contextmanager
 def reading_ahead(items: Iterable[T], ahead: int) -> Iterator[Iterator[T]]:
-    """Iterate in a thread.
+    """Iterate in a background thread.
 
     Args:
-        items: are asked for by that thread alone.
-        ahead: how many wait to be taken at most.
+        items: iterated by that thread only.
+        ahead: maximum number of items read in advance.
 
     Yields:
         The items in order.
@@ -31,40 +31,41 @@ def reading_ahead(items: Iterable[T], ahead: int) -> Iterator[Iterator[T]]:
     with _one_thread() as thread:
         source = iter(items)
 
-        def ask() -> Future[object]:
+        def request() -> Future[object]:
             return thread.submit(next, source, _END)
 
-        def taken() -> Iterator[T]:
-            asked = deque(ask() for _ in range(ahead))
-            while (item := asked.popleft().result()) is not _END:
-                asked.append(ask())
+        def items_in_order() -> Iterator[T]:
+            requested = deque(request() for _ in range(ahead))
+            while (item := requested.popleft().result()) is not _END:
+                requested.append(request())
                 yield item  # type: ignore[misc]
 
-        yield taken()
+        yield items_in_order()
 
 
 @contextmanager
 def writing_behind(write: Callable[[T], None], behind: int) -> Iterator[Callable[[T], None]]:
-    """Write in a thread.
+    """Write in a background thread.
 
     Args:
-        write: is called by that thread alone, with one item after the other.
-        behind: how many wait to be written at most.
+        write: called by that thread only, with one item after the other.
+        behind: maximum number of items that wait to be written.
 
     Yields:
-        What takes an item; it waits while too many do. All are written when the block ends.
+        A function that takes an item; it blocks while too many wait. All items are written when
+            the block ends.
     """
     with _one_thread() as thread:
-        given: deque[Future[None]] = deque()
+        pending: deque[Future[None]] = deque()
 
-        def give(item: T) -> None:
-            if len(given) == behind:
-                given.popleft().result()
-            given.append(thread.submit(write, item))
+        def put(item: T) -> None:
+            if len(pending) == behind:
+                pending.popleft().result()
+            pending.append(thread.submit(write, item))
 
-        yield give
-        while given:
-            given.popleft().result()
+        yield put
+        while pending:
+            pending.popleft().result()
 
 
 @contextmanager

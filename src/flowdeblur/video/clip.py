@@ -1,4 +1,4 @@
-"""What readers, restoration and writers hand to one another."""
+"""Types that readers, restoration and writers exchange."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Frame:
 
     Attributes:
         image: (H, W, 3), RGB, uint8 or uint16.
-        name: the picture's name without its suffix; of a video's frame its number in eight digits.
-        time: when it is shown, in seconds.
-        profile: ICC colour profile of a picture that has one.
-        damaged: it passes through as it is, and no other frame is restored with its help. Where
-            nothing of it could be decoded, ``image`` is that of the frame before it.
-        file: of a picture that cannot be decoded.
+        name: file name of an image without suffix, or number of a video's frame in eight digits.
+        time: presentation time in seconds.
+        profile: ICC colour profile of an image; None without one.
+        damaged: whether it passes through unchanged and is no neighbour of other frames. If
+            nothing of it could be decoded, ``image`` is that of the previous frame.
+        file: the file, for an image that cannot be decoded.
     """
 
     image: ImageArray
@@ -36,14 +36,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
-    """What a video writer keeps of a clip, besides its frames.
+    """Properties of a clip that a video writer keeps.
 
     Attributes:
-        rate: frames a second; the mean where it varies.
-        time_base: the clip's tick in seconds, of which every time is a multiple.
-        colour: how YUV values are meant.
-        chroma: yuv420p, yuv422p or yuv444p: the resolution of colour.
-        pixel_aspect: width by height of a pixel.
+        rate: frames per second; the mean if it varies.
+        time_base: the clip's tick in seconds; every time is a multiple of it.
+        colour: meaning of YUV values.
+        chroma: yuv420p, yuv422p or yuv444p: resolution of colour.
+        pixel_aspect: width / height of a pixel.
         deep: whether frames have 16 bits a channel.
     """
 
@@ -59,14 +59,13 @@ class FrameReader(Protocol):
     """A clip; iterating reads it from its start, one frame in memory at a time.
 
     Attributes:
-        path: the file or folder; of pictures given one by one the first.
-        files: what is read.
+        path: the file or folder; the first of several images.
+        files: all files that are read.
         size: (H, W) of every frame, upright.
-        count: number of frames; None where the file does not say.
-        expected: the same, or an estimate by its length.
-        format: rate, colour and the like.
-        damage: after iteration, what is wrong with the file although frames came out of it, as in
-            "is cut off"; None if nothing.
+        count: number of frames; None if the file does not say.
+        expected: number of frames, or an estimate from the length; None if unknown.
+        format: rate, colour and other properties.
+        damage: after iteration, what is wrong with the file, as in "is cut off"; None if nothing.
     """
 
     path: Path
@@ -81,7 +80,7 @@ class FrameReader(Protocol):
 
 
 Sink = Callable[[Frame], None]
-"""Takes the frames of an output, one after the other."""
+"""Takes the frames of an output in order."""
 
 
 def in_words(size: tuple[int, ...]) -> str:

@@ -14,15 +14,15 @@ class Codec:
     """A video codec.
 
     Attributes:
-        name: as users call it.
+        name: name for users.
         encoder: FFmpeg's name.
-        suffixes: of the files that may hold it, the usual one first.
-        crf: the constant rate factor that is hard to tell from the frames; None where the codec has
-            no such setting.
-        deep: whether frames with 16 bits a channel keep more than 8.
-        limited: whether black is always 16 and white 235 (of 8 bits), whatever the clip's range.
-        tag: that players of MP4 look for, where FFmpeg would write another.
-        options: of the encoder.
+        suffixes: suffixes of files that can contain it, the usual one first.
+        crf: constant rate factor at which the result is hard to distinguish from the frames; None
+            if the codec has no such setting.
+        deep: whether frames of 16 bits a channel keep more than 8.
+        limited: whether black is always 16 and white 235 (of 8 bits), independently of the clip.
+        tag: tag that MP4 players expect, if FFmpeg would write another.
+        options: encoder options.
     """
 
     name: str
@@ -37,8 +37,8 @@ class Codec:
     def pixels(self, size: tuple[int, int], video_format: VideoFormat) -> str:
         """FFmpeg's name of the pixel format for frames of ``size``.
 
-        The resolution of colour is the clip's, but full where an odd width or height leaves no
-        pairs of pixels; browsers and hardware decoders may refuse that.
+        The resolution of colour is the clip's, but full if width or height is odd; browsers and
+        hardware decoders may refuse that.
         """
         odd = size[0] % 2 or size[1] % 2
         chroma = "yuv444p" if odd else video_format.chroma
@@ -46,7 +46,7 @@ class Codec:
 
 
 class _ProRes(Codec):
-    """Always 10 bits, and no less than half the resolution of colour."""
+    """Always 10 bits, and at least half the resolution of colour."""
 
     def pixels(self, size: tuple[int, int], video_format: VideoFormat) -> str:
         full = size[0] % 2 or size[1] % 2 or video_format.chroma == "yuv444p"
@@ -54,7 +54,7 @@ class _ProRes(Codec):
 
 
 class _FFV1(Codec):
-    """RGB as it is, so that nothing is lost at all."""
+    """RGB, lossless."""
 
     def pixels(self, size: tuple[int, int], video_format: VideoFormat) -> str:
         return "gbrp16le" if video_format.deep else "bgr0"
@@ -67,7 +67,7 @@ HEVC = Codec(
     (".mp4", ".mov", ".mkv"),
     crf=19,
     tag="hvc1",
-    options={"x265-params": "log-level=error"},  # it would write to the terminal by itself
+    options={"x265-params": "log-level=error"},  # otherwise it writes to the terminal
 )
 PRORES = _ProRes("prores", "prores_ks", (".mov", ".mkv"), limited=True)
 FFV1 = _FFV1("ffv1", "ffv1", (".mkv",))
@@ -96,11 +96,13 @@ class Encoding:
         if self.codec.crf is None:
             for option in ("crf", "preset"):
                 if getattr(self, option) is not None:
-                    raise UserError(f"--{option}: {self.codec.name} has none; leave it out")
+                    raise UserError(
+                        f"--{option}: {self.codec.name} has no such setting; leave it out"
+                    )
 
     @property
     def options(self) -> dict[str, str]:
-        """For the encoder."""
+        """Encoder options."""
         crf = self.codec.crf if self.crf is None else self.crf
         chosen = {"crf": crf, "preset": self.preset}
         given = {name: str(value) for name, value in chosen.items() if value is not None}

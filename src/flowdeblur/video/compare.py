@@ -1,4 +1,4 @@
-"""Comparison videos: the input and the restored frames in one picture."""
+"""Comparison videos: input and restored frames in one image."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wipe(result: Result) -> Frame:
 
 
 def unchanged(result: Result) -> Frame:
-    """The input alone, to be played beside the restored video."""
+    """Only the input, to be played beside the restored video."""
     return result.before
 
 

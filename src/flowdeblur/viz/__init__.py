@@ -1,1 +1,1 @@
-"""Pictures of what a network sees and does."""
+"""Figures of flow, blur kernels, RNN weights and restored frames."""

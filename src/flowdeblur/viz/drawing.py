@@ -1,4 +1,4 @@
-"""Motion drawn: arrows and blur kernels on a grid, RNN weights as maps, differences."""
+"""Drawings of motion: arrows and blur kernels on a grid, RNN weights as maps, differences."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ DIRECTIONS = ("left > right", "right > left", "top > bottom", "bottom > top")
 """Order of the RNN's four sweeps in the channels of its weights."""
 
 _ROWS_OF_CELLS = 18
-_SMALLEST_CELL_PX = 16
-_FINER = 3  # Pillow's lines are jagged: they are drawn this much larger and reduced
+_MIN_CELL_PX = 16
+_FACTOR = 3  # Pillow's lines are jagged: they are drawn larger by this factor and reduced
 _DARKENED = 0.55
 _KERNEL_COLOUR = np.array((255, 190, 40), np.float32)
 
@@ -34,18 +34,18 @@ _HEAT = np.array(
 
 
 class Magnified(NamedTuple):
-    """A drawing, and how many times larger than life motion is in it."""
+    """A drawing, and the factor by which motion is enlarged in it."""
 
-    picture: Drawn
+    image: Drawn
     times: float
 
 
-def flow_picture(flow: Tensor, max_px: float | None = None) -> Magnified:
+def draw_flow(flow: Tensor, max_px: float | None = None) -> Magnified:
     """Colour a flow and draw arrows over it, each in the middle of its cell.
 
     Args:
         flow: (2, H, W) in pixels.
-        max_px: length that is fully saturated, and nearly a cell long as an arrow; None takes the
+        max_px: length that is drawn fully saturated, as an arrow of almost a cell; None for the
             longest vector, at least a pixel.
     """
     _, height, width = flow.shape
@@ -53,16 +53,18 @@ def flow_picture(flow: Tensor, max_px: float | None = None) -> Magnified:
     vectors = flow[:, y, x].T.cpu()
     times = 0.9 * cell / (max_px or max(float(flow.norm(dim=0).max()), 1.0))
     canvas = Image.fromarray(to_bytes(flow_to_rgb(flow[None], max_px))[0])
-    canvas = canvas.resize((width * _FINER, height * _FINER), Image.Resampling.NEAREST)
+    canvas = canvas.resize((width * _FACTOR, height * _FACTOR), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(canvas)
     for row, column, vector in zip(y.tolist(), x.tolist(), vectors, strict=True):
-        _arrow(draw, _FINER * np.array((column + 0.5, row + 0.5)), _FINER * times * vector.numpy())
+        _arrow(
+            draw,
+            _FACTOR * np.array((column + 0.5, row + 0.5)),
+            _FACTOR * times * vector.numpy(),
+        )
     return Magnified(np.asarray(canvas.resize((width, height), Image.Resampling.BOX)), times)
 
 
-def kernels_picture(
-    image: Tensor, trail: Trail, duty_cycle: float, room_px: float = 0
-) -> Magnified:
+def draw_kernels(image: Tensor, trail: Trail, duty_cycle: float, room_px: float = 0) -> Magnified:
     """Draw the blur kernels of a grid of pixels over the darkened frame (Fig. 5).
 
     Each is shown in the middle of a cell, all enlarged by the same whole factor of at least 2; the
@@ -72,7 +74,7 @@ def kernels_picture(
         image: (3, H, W) in [0, 1].
         trail: of its pixels, (1, 2, H, W) each.
         duty_cycle: exposure / frame interval, in [0, 1].
-        room_px: a trail to make room for, so that pictures with other trails have the same cells.
+        room_px: length of a trail to leave room for, so that several drawings have the same cells.
     """
     _, height, width = image.shape
     size = blur_kernels(trail.points(*_grid(height, width)[:2]), duty_cycle).shape[-1]
@@ -94,15 +96,15 @@ def kernels_picture(
     return Magnified(drawn.round().astype(np.uint8), float(times))
 
 
-def weights_picture(rnn_weights: tuple[Tensor, ...], size: tuple[int, int]) -> tuple[Drawn, float]:
-    """Draw how much the RNNs remember: the mean size over channels, by direction and scale.
+def draw_rnn_weights(rnn_weights: tuple[Tensor, ...], size: tuple[int, int]) -> tuple[Drawn, float]:
+    """Draw the mean absolute RNN weight over channels, by direction and scale.
 
     Args:
         rnn_weights: coarse to fine, each (1, 4 C, h, w) in (-1, 1), of the padded frame.
         size: (H, W) of the frame.
 
     Returns:
-        A column for each direction and a row for each scale, fine to coarse; and the value that is
+        A column for each direction and a row for each scale, fine to coarse; and the value drawn
         brightest.
     """
     height, width = size
@@ -121,7 +123,7 @@ def weights_picture(rnn_weights: tuple[Tensor, ...], size: tuple[int, int]) -> t
     return panel(columns, len(rows), notes), brightest
 
 
-def difference_picture(image: Tensor, other: Tensor) -> tuple[Drawn, float]:
+def draw_difference(image: Tensor, other: Tensor) -> tuple[Drawn, float]:
     """Draw ``other - image`` around mid-grey: brighter where ``other`` is.
 
     Args:
@@ -129,7 +131,7 @@ def difference_picture(image: Tensor, other: Tensor) -> tuple[Drawn, float]:
         other: the same.
 
     Returns:
-        The picture, and how many times stronger than life it is: a power of two from 1 to 16 that
+        The drawing, and its amplification: a power of two from 1 to 16 that
         clips at most one value in a hundred.
     """
     difference = (other - image).cpu()
@@ -139,7 +141,7 @@ def difference_picture(image: Tensor, other: Tensor) -> tuple[Drawn, float]:
     return to_bytes(0.5 + times * difference[None])[0], float(times)
 
 
-def wheel_picture(size: int = 96) -> Drawn:
+def draw_flow_key(size: int = 96) -> Drawn:
     """Draw the key to the colours of a flow: the middle is no motion."""
     line = torch.linspace(-1, 1, size)
     flow = torch.stack(torch.meshgrid(line, line, indexing="xy"))
@@ -149,9 +151,9 @@ def wheel_picture(size: int = 96) -> Drawn:
     return key
 
 
-def _grid(height: int, width: int, at_least: int = 0) -> tuple[Tensor, Tensor, int]:
+def _grid(height: int, width: int, min_cell: int = 0) -> tuple[Tensor, Tensor, int]:
     """Rows and columns (N,) of the middles of square cells that fill the frame, and their side."""
-    cell = max(_SMALLEST_CELL_PX, min(height, width) // _ROWS_OF_CELLS, at_least)
+    cell = max(_MIN_CELL_PX, min(height, width) // _ROWS_OF_CELLS, min_cell)
     lines = []
     for extent in (height, width):
         count = max(extent // cell, 1)
@@ -164,13 +166,13 @@ def _arrow(
     draw: ImageDraw.ImageDraw, tail: NDArray[np.float64], vector: NDArray[np.float64]
 ) -> None:
     length = float(np.hypot(*vector))
-    black, width = (0, 0, 0), _FINER
-    if length < 2 * _FINER:  # shorter than its head: a dot
-        draw.ellipse((*(tail - _FINER / 2), *(tail + _FINER / 2)), fill=black)
+    black, width = (0, 0, 0), _FACTOR
+    if length < 2 * _FACTOR:  # shorter than its head: a dot
+        draw.ellipse((*(tail - _FACTOR / 2), *(tail + _FACTOR / 2)), fill=black)
         return
     along = vector / length
     across = np.array((-along[1], along[0]))
-    head = min(4.0 * _FINER, 0.45 * length)
+    head = min(4.0 * _FACTOR, 0.45 * length)
     tip, neck = tail + vector, tail + vector - head * along
     draw.line((*tail, *neck), fill=black, width=width)
     draw.polygon(

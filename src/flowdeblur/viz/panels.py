@@ -1,4 +1,4 @@
-"""Pictures side by side."""
+"""Images side by side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WHITE = 255
 
 
 def restoration_columns(batch: Batch, prediction: Restoration, current: int) -> dict[str, Tensor]:
-    """What there is to show of a batch: blurry, restored, sharp, predicted and true flow.
+    """Columns to show of a batch: blurry, restored, sharp, predicted and true flow.
 
     Both flows, of which the last neighbour's is shown, share one colour scale per sample: the true
     flow's longest vector.
@@ -30,7 +30,7 @@ def restoration_columns(batch: Batch, prediction: Restoration, current: int) -> 
         current: position of the frame to restore among the frames.
 
     Returns:
-        Pictures (B, 3, H, W) in [0, 1] by caption.
+        Images (B, 3, H, W) in [0, 1] by caption.
     """
     height, width = batch["sharp"].shape[-2:]
     columns = {
@@ -51,26 +51,26 @@ def restoration_columns(batch: Batch, prediction: Restoration, current: int) -> 
 
 
 def panel(columns: dict[str, Tensor], rows: int, notes: Sequence[str] = ()) -> np.ndarray:
-    """Lay pictures out: a column for each caption, a row for each sample.
+    """Arrange images: a column for each caption, a row for each sample.
 
     Args:
-        columns: pictures (B, 3, H, W) in [0, 1] by caption, all of one size.
-        rows: how many samples are shown at most.
+        columns: images (B, 3, H, W) in [0, 1] by caption, all of one size.
+        rows: maximum number of samples shown.
         notes: a line under each row.
 
     Returns:
         (height, width, 3) uint8.
     """
-    pictures = [to_bytes(column[:rows]) for column in columns.values()]
-    count, height, width = pictures[0].shape[:3]
+    images = [to_bytes(column[:rows]) for column in columns.values()]
+    count, height, width = images[0].shape[:3]
     row_height = height + _GAP + (_BAND if notes else 0)
     canvas = Image.new(
         "RGB",
-        (len(pictures) * (width + _GAP) - _GAP, _BAND + count * row_height - _GAP),
+        (len(images) * (width + _GAP) - _GAP, _BAND + count * row_height - _GAP),
         (_WHITE, _WHITE, _WHITE),
     )
     draw = ImageDraw.Draw(canvas)
-    for column, (caption, batch) in enumerate(zip(columns, pictures, strict=True)):
+    for column, (caption, batch) in enumerate(zip(columns, images, strict=True)):
         left = column * (width + _GAP)
         draw.text((left + 2, 2), caption, fill=(0, 0, 0))
         for row in range(count):
@@ -80,10 +80,10 @@ def panel(columns: dict[str, Tensor], rows: int, notes: Sequence[str] = ()) -> n
     return np.asarray(canvas)
 
 
-def to_bytes(pictures: Tensor) -> NDArray[np.uint8]:
-    """Pictures (B, 3, H, W) in [0, 1] as (B, H, W, 3) uint8, clamped and rounded."""
+def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+    """Images (B, 3, H, W) in [0, 1] as (B, H, W, 3) uint8, clamped and rounded."""
     array: NDArray[np.uint8] = (
-        (pictures.detach().clamp(0, 1) * 255)
+        (images.detach().clamp(0, 1) * 255)
         .round()
         .to(torch.uint8)
         .permute(0, 2, 3, 1)
