@@ -34,6 +34,7 @@ from flowdeblur.training.callbacks import (
     Clock,
     GracefulShutdown,
     History,
+    LayerHealth,
     Performance,
     ProgressFile,
     ResumeBatchCounter,
@@ -116,6 +117,9 @@ def train(config: DictConfig) -> float:
             **scores,
             "history": history.as_list(),
         }
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, LayerHealth):
+                metrics["health"] = callback.summary()
         if trainer.is_global_zero:
             metrics["cost"] = cost(network, data, trainer.strategy.root_device)
             folder.write_frames(task.frame_scores)

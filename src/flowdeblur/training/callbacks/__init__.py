@@ -6,6 +6,7 @@ from flowdeblur.training.callbacks.clock import Clock
 from flowdeblur.training.callbacks.graceful_shutdown import GracefulShutdown, InterruptedRunError
 from flowdeblur.training.callbacks.history import History
 from flowdeblur.training.callbacks.image_panels import ImagePanels
+from flowdeblur.training.callbacks.layer_health import LayerHealth
 from flowdeblur.training.callbacks.messages import Messages
 from flowdeblur.training.callbacks.performance import Performance
 from flowdeblur.training.callbacks.progress import ProgressBar
@@ -21,6 +22,7 @@ __all__ = [
     "History",
     "ImagePanels",
     "InterruptedRunError",
+    "LayerHealth",
     "Messages",
     "Performance",
     "ProgressBar",
