@@ -52,13 +52,13 @@ def front_matter(folder):
     return yaml.safe_load(front), text
 
 
-def test_the_model_card_says_what_the_weights_say(trained, tmp_path):
+def test_the_model_card_has_the_metadata_of_the_weights(trained, tmp_path):
     hub.save(trained, tmp_path / "folder")
     front, text = front_matter(tmp_path / "folder")
     assert front["license"] == "cc-by-4.0"
     assert front["library_name"] == "flowdeblur"
-    for told in ("psnr: 30.5", "steps: 3", "split: train", "CC-BY-4.0"):
-        assert told in text
+    for text_of_fact in ("psnr: 30.5", "steps: 3", "split: train", "CC-BY-4.0"):
+        assert text_of_fact in text
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_repository_is_downloaded(trained, tmp_path, monkeypatch):
     assert torch.equal(restored(network), restored(weights.load(trained)))
 
 
-def test_a_hub_that_does_not_answer_is_told_in_a_fresh_process():
+def test_an_unreachable_hub_is_reported_in_a_fresh_process():
     """Parts of the hub's library come only when they are asked for; this file asks for one."""
     code = """if True:
         import huggingface_hub
@@ -113,7 +113,9 @@ def test_a_hub_that_does_not_answer_is_told_in_a_fresh_process():
             print(error)
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "someone/deblur: the hub does not answer (no route)\n", done.stderr
+    assert done.stdout == "someone/deblur: could not reach the Hugging Face Hub (no route)\n", (
+        done.stderr
+    )
 
 
 def test_pushing_uploads_the_folder(trained, monkeypatch):
@@ -146,9 +148,13 @@ def test_bad_names_are_the_users_mistake():
         (
             errors.OfflineModeIsEnabled("offline"),
             RuntimeFailureError,
-            r"the hub does not answer \(offline\)",
+            r"could not reach the Hugging Face Hub \(offline\)",
         ),
-        (errors.LocalEntryNotFoundError("x"), RuntimeFailureError, "the hub does not answer"),
+        (
+            errors.LocalEntryNotFoundError("x"),
+            RuntimeFailureError,
+            "could not reach the Hugging Face Hub",
+        ),
         (errors.HTTPError("Name or service not known"), RuntimeFailureError, "service not known"),
     ],
 )

@@ -114,13 +114,13 @@ def read_result(folder: Path, metrics: Mapping[str, Any]) -> RunResult:
         raise UserError(f"{folder}: damaged ({' '.join(str(reason).split())})") from None
 
 
-def read_scored_frames(folder: Path, frames: Path, source: str) -> RunResult:
+def read_scored_frames(folder: Path, frames: Path, run: RunResult) -> RunResult:
     """Read the scores of frames of another program, as ``flowdeblur evaluate`` writes them.
 
     Args:
         folder: folder with ``metrics.json`` and ``frames.csv``.
         frames: the frames.
-        source: name of the test data.
+        run: a run on the same test data, whose frames are kept.
 
     Raises:
         UserError: the folder has scores of other frames, or is damaged.
@@ -133,7 +133,8 @@ def read_scored_frames(folder: Path, frames: Path, source: str) -> RunResult:
         for line in lines:
             end = {"restored": "", "blurry": "_blurry"}[line["method"]]
             values = {f"{name}{end}": float(line[name]) for name in ("psnr", "ssim")}
-            scores.setdefault(f"{line['clip']}/{line['frame']}", {}).update(numbers(values))
+            if (key := f"{line['clip']}/{line['frame']}") in run.frames:
+                scores.setdefault(key, {}).update(numbers(values))
         means = {
             name: fmean(each[name] for each in scores.values())
             for name in ("psnr", "ssim", "psnr_blurry", "ssim_blurry")
@@ -145,7 +146,7 @@ def read_scored_frames(folder: Path, frames: Path, source: str) -> RunResult:
             f"{folder}: has the scores of {facts.get('predictions')}, not of {frames}; delete it, "
             "or choose another name"
         )
-    return RunResult(folder, means, scores, source)
+    return RunResult(folder, means, scores, run.source)
 
 
 def read_frames(path: Path) -> dict[str, dict[str, float]]:

@@ -1,4 +1,8 @@
-"""Submit a sweep as an array of SLURM jobs, one run each."""
+"""Submit a sweep as an array of SLURM jobs, one run each.
+
+The script is plain text for sbatch. submitit would start pickled functions instead of command
+lines; a task would lose its claim on the run folder, its output and its state in ``ablate status``.
+"""
 
 from __future__ import annotations
 

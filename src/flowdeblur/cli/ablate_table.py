@@ -11,7 +11,7 @@ from flowdeblur.ablation.formats import to_latex, to_markdown
 from flowdeblur.ablation.jobs import SweepJob
 from flowdeblur.ablation.plain_yaml import load_yaml
 from flowdeblur.ablation.results import AblationRow, add_published, collect
-from flowdeblur.ablation.run_result import RunResult, read_scored_frames
+from flowdeblur.ablation.run_result import read_scored_frames
 from flowdeblur.ablation.sweep import Sweep
 from flowdeblur.ablation.table import AblationTable, numbers, to_csv
 from flowdeblur.engine.configuration import config_dir
@@ -80,8 +80,7 @@ def _prediction_row(text: str, rows: Sequence[AblationRow], folder: Path) -> Abl
         raise UserError(f"--predictions {name}: there is a row of this name; choose another one")
     if not (folder / name / "metrics.json").exists():
         _score(Path(frames), load_yaml(done[0].folder / "config.yaml")["data"], folder / name)
-    result: RunResult = read_scored_frames(folder / name, Path(frames), done[0].source)
-    return AblationRow(name, name, {}, [result])
+    return AblationRow(name, name, {}, [read_scored_frames(folder / name, Path(frames), done[0])])
 
 
 def _score(frames: Path, data: Mapping[str, Any], folder: Path) -> None:

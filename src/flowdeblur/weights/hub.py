@@ -1,7 +1,7 @@
-"""Networks to and from the Hugging Face hub: weights, configuration and model card.
+"""Upload networks to the Hugging Face Hub, and download them: weights, configuration, model card.
 
-Functions, not a mixin: the networks inherit from ``nn.Module`` alone, and what a mixin would have
-to know of them, a weights file holds already. Nothing is pickled.
+The weights file has everything that is needed, so that networks need no mixin class. The model card
+is written without the Hub's library, so that folders can be saved without it. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from flowdeblur.extras import import_extra
 from flowdeblur.files import filling, write_bytes, write_text
 from flowdeblur.types import Network
 
-_WEIGHTS = "model.safetensors"  # the name that the hub looks into
-_CONFIG = "config.json"  # the file whose downloads the hub counts
+_WEIGHTS = "model.safetensors"  # the name that the Hub expects
+_CONFIG = "config.json"  # the Hub counts downloads of this file
 
 _HEAD = """
 # Deep dynamic scene deblurring from optical flow
@@ -37,11 +37,11 @@ restored = network(frames).restored  # frames (B, T, 3, H, W), RGB in [0, 1]
 
 
 def save(source: str | Path, folder: str | Path) -> None:
-    """Write a folder as the hub wants it: weights, configuration and model card.
+    """Write a folder in the Hub's layout: weights, configuration and model card.
 
     Args:
         source: weights, as :func:`flowdeblur.load` takes them.
-        folder: made if missing; the three files in it are replaced, others stay.
+        folder: created if missing; its three files are replaced, others stay.
 
     Raises:
         UserError: the weights are missing, damaged, or not of this project.
@@ -55,7 +55,7 @@ def save(source: str | Path, folder: str | Path) -> None:
 
 
 def load(repository: str | Path, *, revision: str | None = None) -> Network:
-    """Rebuild a network from a folder, or from a repository on the hub.
+    """Rebuild a network from a folder, or from a repository on the Hub.
 
     Args:
         repository: a folder that :func:`save` has written, or ``owner/name``.
@@ -63,7 +63,7 @@ def load(repository: str | Path, *, revision: str | None = None) -> Network:
 
     Raises:
         UserError: there is no such repository, or its weights are not of this project.
-        RuntimeFailureError: the hub cannot be reached.
+        RuntimeFailureError: the Hub cannot be reached.
     """
     folder = Path(repository)
     path = folder / _WEIGHTS if folder.is_dir() else _download(str(repository), revision)
@@ -71,24 +71,24 @@ def load(repository: str | Path, *, revision: str | None = None) -> Network:
 
 
 def push(source: str | Path, repository: str, *, private: bool = False) -> str:
-    """Upload weights to the hub, with the token that ``hf auth login`` has stored.
+    """Upload weights to the Hub, with the token that ``hf auth login`` has stored.
 
     Args:
         source: weights, as :func:`flowdeblur.load` takes them.
-        repository: ``owner/name``, made if missing.
+        repository: ``owner/name``, created if missing.
         private: whether a new repository is private.
 
     Returns:
         The address of the repository.
 
     Raises:
-        UserError: the weights or the repository are not as they should be, or there is no token.
-        RuntimeFailureError: the hub cannot be reached.
+        UserError: the weights are damaged, the repository's name is wrong, or there is no token.
+        RuntimeFailureError: the Hub cannot be reached.
     """
     hub = import_extra("huggingface_hub", "hub")
     with tempfile.TemporaryDirectory() as folder:
         save(source, folder)
-        with _telling(repository):
+        with _translated_errors(repository):
             address = hub.create_repo(repository, private=private, exist_ok=True)
             hub.upload_folder(repo_id=repository, folder_path=folder)
     return str(address)
@@ -96,14 +96,14 @@ def push(source: str | Path, repository: str, *, private: bool = False) -> str:
 
 def _download(repository: str, revision: str | None) -> Path:
     hub = import_extra("huggingface_hub", "hub")
-    with _telling(repository):
+    with _translated_errors(repository):
         return Path(hub.hf_hub_download(repository, _WEIGHTS, revision=revision))
 
 
 @contextmanager
-def _telling(repository: str) -> Iterator[None]:
-    """Turn the errors of the hub's library into ours."""
-    errors = import_extra("huggingface_hub.errors", "hub")  # a part that comes when asked for
+def _translated_errors(repository: str) -> Iterator[None]:
+    """Raise the project's errors for those of the Hub's library."""
+    errors = import_extra("huggingface_hub.errors", "hub")  # not imported with the library itself
     try:
         yield
     except (
@@ -118,7 +118,7 @@ def _telling(repository: str) -> Iterator[None]:
         ) from None
     except (errors.HTTPError, OSError) as error:
         raise RuntimeFailureError(
-            f"{repository}: the hub does not answer ({_first_line(error)})"
+            f"{repository}: could not reach the Hugging Face Hub ({_first_line(error)})"
         ) from None
 
 
@@ -127,7 +127,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _card(facts: Mapping[str, Any]) -> str:
-    """Write the model card: front matter for the hub, and what the weights say of themselves."""
+    """Write the model card: front matter for the Hub, and the metadata of the weights."""
     licence = facts["licence"]
     front: dict[str, Any] = {
         "library_name": "flowdeblur",
@@ -135,17 +135,17 @@ def _card(facts: Mapping[str, Any]) -> str:
         "tags": ["deblurring", "video", "optical-flow"],
     }
     if licence is not None:
-        # The hub knows SPDX identifiers in lower case, and "other" for everything else.
+        # The Hub knows SPDX identifiers in lower case, and "other" for everything else.
         named = {"license": licence.lower()}
         front |= named if " " not in licence else {"license": "other", "license_name": licence}
-    told = {
+    sections = {
         "Licence": licence or "not stated",
         "Training": facts["training"] or "not stated",
         "Scores": facts["metrics"] or "not stated",
         "Written by": f"flowdeblur {facts['flowdeblur']}",
     }
-    sections = "\n".join(f"## {title}\n\n{_as_text(fact)}\n" for title, fact in told.items())
-    return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n{_HEAD}\n{sections}"
+    text = "\n".join(f"## {title}\n\n{_as_text(fact)}\n" for title, fact in sections.items())
+    return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n{_HEAD}\n{text}"
 
 
 def _as_text(fact: Any) -> str:
