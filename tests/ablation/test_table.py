@@ -275,6 +275,7 @@ def test_rows_that_are_only_published(make, tmp_path):
     (tmp_path / "published.yaml").write_text(
         "theirs: {label: Their method, psnr: 25.29, ssim: 0.832}\n"
         "ours: {psnr: 30.58, parameters: 8.7e6}\n"
+        "unknown: {label: Neither published nor in the sweep}\n"
     )
     rows = add_published(make().rows, tmp_path / "published.yaml")
     table = AblationTable("Table II", rows)

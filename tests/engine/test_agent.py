@@ -54,6 +54,7 @@ def test_an_agent_runs_rows_of_table_4_on_two_processes(tmp_path):
         printed = done.stdout + done.stderr
         assert done.returncode == 0, printed
         for run, seed in (("run0", 0), ("run1", 1)):
+            assert (tmp_path / "runs" / run / "metrics.json").exists(), printed
             metrics = json.loads((tmp_path / "runs" / run / "metrics.json").read_text())
             assert metrics["steps"] == 4, printed
             assert metrics["device"].startswith("2 x")

@@ -123,6 +123,8 @@ def add_published(rows: Sequence[AblationRow], path: Path) -> list[AblationRow]:
         for name, entry in load_yaml(path).items():
             row = measured.pop(str(name), AblationRow(str(name), str(name), {}))
             paper = {key: float(value) for key, value in entry.items() if key != "label"}
+            if not paper and not row.states:
+                continue  # neither published nor in the sweep
             label = str(entry.get("label", row.label))
             result.append(AblationRow(row.name, label, paper, row.results, row.states, row.damage))
     except (OSError, ValueError, TypeError, AttributeError) as error:
