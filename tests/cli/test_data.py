@@ -42,6 +42,16 @@ def test_verify_damaged_frames(root, capsys):
     assert "1 thing is wrong:" in capsys.readouterr().out
 
 
+def test_verify_reports_splits_in_the_same_folders(root, capsys):
+    shutil.move(root / "val/b", root / "train/b")
+    same = ["val.blurry=train/*/blurry", "val.sharp=train/*/sharp"]
+    assert main(["data", "verify", "frames", str(root), *same]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2 clips read from the" in printed
+    assert printed.count("as in training") == 1
+    assert main(["data", "verify", "frames", str(root), *same, "--split", "val"]) == 0
+
+
 def test_verify_takes_the_settings_of_the_data_set(root, capsys):
     shutil.move(root / "train/a", root / "one [1]")
     command = ["data", "verify", "frames", str(root), "--split", "train"]

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Subset
 from flowdeblur.data.augmentation import Crop, Transform
 from flowdeblur.data.sampler import BatchStream
 from flowdeblur.data.samples import AugmentedSamples, PlainSamples, collate, collate_mixed
+from flowdeblur.datasets.separation import demand_separate
 from flowdeblur.errors import UserError
 from flowdeblur.types import Sample, SampleSequence, Source
 
@@ -108,8 +109,9 @@ class DataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Lightning's hook, on one process per node: render or check what the sources need."""
-        for split in self.sources:
-            self.open(split)
+        opened = {split: self.open(split) for split in self.sources}
+        for split in ("val", "test"):
+            demand_separate(split, opened[split], opened["train"])
         if self.time_reversal:
             self._open_reversed()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -38,6 +39,12 @@ class Clip:
     def names(self) -> list[str]:
         """Names of the frames, in order."""
         return list(self.blurry)
+
+    @property
+    def files(self) -> frozenset[str]:
+        """All files, with symbolic links resolved."""
+        paths = (*self.blurry.values(), *self.sharp.values())
+        return frozenset(map(os.path.realpath, paths))
 
     def read_blurry(self, names: Sequence[str]) -> Tensor:
         """Decode blurry frames: (T, 3, H, W) uint8."""
@@ -88,6 +95,11 @@ class ReadableClip(Protocol):
         """Names of the frames, in order."""
         ...
 
+    @property
+    def files(self) -> Collection[str]:
+        """Files that the frames are read from, with symbolic links resolved."""
+        ...
+
     def read_blurry(self, names: Sequence[str], /) -> Tensor:
         """Blurry frames: (T, 3, H, W) uint8."""
         ...
@@ -134,6 +146,10 @@ class FrameSequence:
         """The samples' keys, without reading them."""
         places = map(self._place, range(len(self)))
         return [f"{clip.name}/{names[frame]}" for clip, names, frame in places]
+
+    def clips_by_file(self) -> dict[str, str]:
+        """Map each file that frames are read from to the name of its clip."""
+        return {file: clip.name for clip, _ in self._clips for file in clip.files}
 
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < len(self):

@@ -41,9 +41,18 @@ class FrameFolders:
     first: int = 0
     every: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("blurry", "sharp"):
+            pattern = getattr(self, name)
+            if pattern.count("*") != 1 or Path(pattern).is_absolute():
+                raise UserError(
+                    f"{name}={pattern}: expected a folder below data.root with one *, the name of "
+                    "a clip, such as */input"
+                )
+
     @property
     def published(self) -> Published | None:
-        """None: nobody else knows what is in these folders."""
+        """None: the contents of these folders are not published."""
         return None
 
     @property

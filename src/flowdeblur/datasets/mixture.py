@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from flowdeblur.datasets.separation import clips_by_file
 from flowdeblur.errors import UserError
 from flowdeblur.types import Sample, SampleSequence, Source
 
@@ -91,6 +92,10 @@ class MixedSequence:
             own = samples.keys
             keys += [own[k % len(own)] for k in range(stop - start)]
         return keys
+
+    def clips_by_file(self) -> dict[str, str]:
+        """Map each file that frames are read from to the name of its clip, for all parts."""
+        return {file: clip for part in self._parts for file, clip in clips_by_file(part).items()}
 
     def __len__(self) -> int:
         return self._starts[-1]

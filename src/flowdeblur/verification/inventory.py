@@ -91,17 +91,31 @@ def compare_sizes(
 
 
 def shared(splits: Mapping[str, Sequence[Examination]]) -> list[Finding]:
-    """Tell what training shares with validation or testing: names of clips, and pictures.
+    """Report what training shares with validation or testing: files, images and names of clips.
 
-    Names that are numbers say nothing, because every split may count from 0.
+    Names that are numbers are ignored, because every split may count from 0.
     """
     train = splits.get("train", ())
-    names = {each.clip.name: each.clip for each in train if len(each.clip.blurry) > 1}
+    videos = [each.clip for each in train if len(each.clip.blurry) > 1]
+    training_files = frozenset[str]().union(*(clip.files for clip in videos))
+    names = {clip.name: clip for clip in videos}
     origins = {digest: (each.clip, path) for each in train for digest, path in each.digests.items()}
     findings = []
     for split, examined in splits.items():
         if split == "train":
             continue
+        same_files = [each.clip.name for each in examined if each.clip.files & training_files]
+        if same_files:
+            clips = counted(len(same_files), "clip")
+            findings.append(
+                Finding(
+                    split,
+                    f"{clips} read from the same files as in training: {some(same_files)}",
+                    "choose other folders or clips for it, or exclude these from training "
+                    f"(train.without=[{some(same_files)}])",
+                )
+            )
+            examined = [each for each in examined if each.clip.name not in same_files]
         alike = {each.clip.name for each in examined if not each.clip.name.isdecimal()} & set(names)
         same: dict[tuple[str, str], list[bytes]] = defaultdict(list)
         for each in examined:

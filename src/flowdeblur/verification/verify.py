@@ -104,7 +104,7 @@ def _again(source: Verifiable) -> str | None:
 
 
 def _of_split(split: str, source: Verifiable, examined: Sequence[Examination]) -> list[Finding]:
-    if not examined:
+    if not any(each.clip.blurry or each.clip.sharp for each in examined):
         root = Path(source.root).expanduser()
         return [inventory.nothing_found(split, root, source.layout)]
     again, published = _again(source), source.published

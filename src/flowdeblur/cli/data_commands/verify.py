@@ -100,7 +100,9 @@ def _sources(name: str, root: str, settings: Sequence[str]) -> dict[str, Verifia
         if not isinstance(source, Verifiable):
             raise UserError(f"{name}: data.{split} is not read from files that could be verified")
         sources.append((split, replace(source, first=0, every=1)))  # type: ignore[type-var]
-    merged: dict[str, Verifiable] = {}
-    for _, source in sources:
-        merged[", ".join(split for split, each in sources if each == source)] = source
+    # Held-out splits that are the same are checked once; training is compared with each of them.
+    merged = {"train": source for split, source in sources if split == "train"}
+    held_out = [(split, source) for split, source in sources if split != "train"]
+    for _, source in held_out:
+        merged[", ".join(split for split, each in held_out if each == source)] = source
     return merged

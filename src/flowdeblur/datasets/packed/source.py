@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,6 +105,12 @@ class PackedClip:
     def names(self) -> list[str]:
         """Names of the frames, in order."""
         return self.entry.frames
+
+    @property
+    def files(self) -> frozenset[str]:
+        """Both arrays, with symbolic links resolved."""
+        shards = (self.entry.blurry, self.entry.sharp)
+        return frozenset(os.path.realpath(self.folder / shard.file) for shard in shards)
 
     def check(self) -> None:
         """See that the files are there and of the right size; their digests are not computed.
