@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import time
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +53,14 @@ def test_help_of_a_command_is_fast_and_has_an_example(command):
     )  # a second on an idle machine; importing torch alone would take longer on a busy one
 
 
+def full_disk():
+    return OSError(errno.ENOSPC, "No space left on device", "out.mp4")
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as PyTorch's."""
+
+
 @pytest.mark.parametrize(
     ("error", "status", "printed"),
     [
@@ -58,26 +69,55 @@ def test_help_of_a_command_is_fast_and_has_an_example(command):
         (KeyboardInterrupt(), 130, "interrupted"),
         (
             UserError(
-                "Caught UserError in worker.\nTraceback\nflowdeblur.errors.UserError: x.png: bad"
+                "Caught UserError in worker.\nTraceback\nflowdeblur.errors.UserError: x.png: bad\n"
             ),
             2,
             "error: x.png: bad",
         ),
+        (UserError("a\nb\x1b[2J\udcff.png: no"), 2, r"error: a\nb\x1b[2J\udcff.png: no"),
+        (full_disk(), 1, "error: out.mp4: No space left on device"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 1, "error: not enough memory; free"),
+        (MemoryError(), 1, "error: not enough memory; free some"),
+        (OutOfMemoryError("CUDA out of memory"), 1, "error: not enough memory; free some"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, ""),
+        (ZeroDivisionError("by 0"), 70, "internal error: ZeroDivisionError: by 0"),
+        (AssertionError(), 70, "internal error: AssertionError"),
+        (TypeError("two\nlines"), 70, r"internal error: TypeError: two\nlines"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), 70, "internal error: UnicodeDecodeError"),
     ],
 )
-def test_expected_errors_are_one_line(error, status, printed, capsys, monkeypatch):
+def test_every_error_is_one_line(error, status, printed, capsys, monkeypatch):
     def fail(argv):
         raise error
 
     monkeypatch.setattr("flowdeblur.cli.deblur.main", fail)
     assert main(["deblur"]) == status
-    assert capsys.readouterr().err.strip() == printed
+    shown = capsys.readouterr().err
+    assert shown.startswith(printed)
+    assert shown.count("\n") == (1 if printed else 0)
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch):
-    def fail(argv):
-        raise ZeroDivisionError
+def test_a_defect_names_its_place_and_shows_its_traceback_on_demand(capsys, monkeypatch):
+    monkeypatch.setattr("flowdeblur.cli.train.run_job", None)
+    monkeypatch.delenv("FLOWDEBLUR_DEBUG", raising=False)
+    assert main(["train"]) == 70
+    assert "Traceback" not in (shown := capsys.readouterr().err)
+    assert "(cli/train.py:" in shown
+    assert main(["train", "--debug"]) == 70
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+    assert main(["--debug", "debulr"]) == 2
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+    assert main(["debulr"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
 
-    monkeypatch.setattr("flowdeblur.cli.deblur.main", fail)
-    with pytest.raises(ZeroDivisionError):
-        main(["deblur"])
+
+def test_output_that_nobody_can_take():
+    command = [sys.executable, "-m", "flowdeblur", "--help"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")

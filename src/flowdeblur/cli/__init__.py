@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import flowdeblur
-from flowdeblur.errors import FlowdeblurError
+from flowdeblur.cli.edge import guarded
+from flowdeblur.errors import UserError
 
 COMMANDS = {
     "train": "train a network, from the configuration in conf",
@@ -31,15 +32,19 @@ Deep dynamic scene deblurring from optical flow.
 commands:
 {commands}
 
-flowdeblur COMMAND --help tells more, for example:
+flowdeblur COMMAND --help describes a command; --debug prints the traceback of an error.
+For example:
   flowdeblur train model=bidirectional
   flowdeblur deblur blurry.mp4 sharp.mp4 --weights runs/<id>/weights.safetensors"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand and return its exit status: 2 for a user's mistake, 1 for a failure."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    command = arguments.pop(0) if arguments else "--help"
+    """Run a subcommand and return its exit status; see :mod:`flowdeblur.cli.edge`."""
+    return guarded(_run, sys.argv[1:] if argv is None else argv)
+
+
+def _run(argv: Sequence[str]) -> int:
+    command, *arguments = argv or ["--help"]
     if command in {"-h", "--help"}:
         rows = (f"  {name:14}{text}" for name, text in COMMANDS.items())
         print(_HELP.format(commands="\n".join(rows)))
@@ -48,27 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(flowdeblur.__version__)
         return 0
     if command not in COMMANDS and command not in _MODULES:
-        print(
-            f"error: no command {command!r}; choose one of {', '.join(COMMANDS)}", file=sys.stderr
-        )
-        return 2
+        raise UserError(f"no command {command!r}; choose one of {', '.join(COMMANDS)}")
     module = importlib.import_module(f"flowdeblur.cli.{_MODULES.get(command, command)}")
-    return guarded(module.main, arguments)
-
-
-def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-    """Run a command; print its expected errors in one line each, without a traceback."""
-    try:
-        return command(argv)
-    except FlowdeblurError as error:
-        print(f"error: {_line(error)}", file=sys.stderr)
-        return error.status
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-
-
-def _line(error: Exception) -> str:
-    """The message alone: from a worker process an error comes wrapped in a traceback."""
-    name = f"{type(error).__module__}.{type(error).__qualname__}: "
-    return str(error).splitlines()[-1].removeprefix(name)
+    status: int = module.main(arguments)
+    return status

@@ -43,6 +43,6 @@ def _train(config: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    from flowdeblur.cli import guarded
+    from flowdeblur.cli.edge import guarded
 
     sys.exit(guarded(main, sys.argv[1:]))

@@ -101,7 +101,7 @@ def _sources(name: str, root: str, settings: Sequence[str]) -> dict[str, Verifia
             raise UserError(f"{name}: data.{split} is not read from files that could be verified")
         sources.append((split, replace(source, first=0, every=1)))  # type: ignore[type-var]
     # Held-out splits that are the same are checked once; training is compared with each of them.
-    merged = {"train": source for split, source in sources if split == "train"}
+    merged = dict(sources[:1]) if sources and sources[0][0] == "train" else {}
     held_out = [(split, source) for split, source in sources if split != "train"]
     for _, source in held_out:
         merged[", ".join(split for split, each in held_out if each == source)] = source
