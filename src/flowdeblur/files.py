@@ -1,21 +1,33 @@
-"""Outputs that appear complete or not at all."""
+"""Outputs that are written atomically, and inputs that are regular files."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import re
 import shutil
+import socket
+import time
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from flowdeblur.errors import UserError
+
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial-([0-9a-f]{8})-(\d+)(\.[^.]*)?")
+_ABANDONED_S = 7 * 24 * 3600
+"""Age after which partial files of another host are removed; nothing else shows that they are."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Lend a hidden name beside ``path`` to write a file under, then rename it to ``path``.
+    """Lend a temporary name next to ``path`` to write a file under, then rename it to ``path``.
 
-    The suffix stays, because encoders choose the format by it. An earlier file at ``path`` stays as
-    it is until the rename.
+    The suffix is kept, because encoders choose the format by it. An existing file at ``path`` stays
+    as it is until the rename.
 
     Yields:
         The temporary name, of a file that does not exist yet.
@@ -23,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         BaseException: whatever the body raised (Ctrl-C too), after the partial file is removed.
     """
-    partial = _beside(path)
+    partial = _temporary(path)
     try:
         yield partial
         partial.replace(path)
@@ -33,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
-    """Lend a hidden folder beside ``folder`` to write files into, then rename it to ``folder``.
+    """Lend a temporary folder next to ``folder`` to write files into, then rename it to ``folder``.
 
     Where ``folder`` exists already, the new files move into it one by one: files of the same name
     are replaced and all others stay.
@@ -44,7 +56,7 @@ def filling(folder: Path) -> Iterator[Path]:
     Raises:
         BaseException: whatever the body raised, after the partial folder is removed.
     """
-    partial = _beside(folder)
+    partial = _temporary(folder)
     partial.mkdir()
     try:
         yield partial
@@ -58,28 +70,74 @@ def filling(folder: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file beside and rename it."""
+    """Write a whole file atomically."""
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file beside and rename it, once it is safely on the disk.
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a whole file atomically.
+
+    Args:
+        path: the file.
+        content: all of it.
+        durable: whether to wait until it is on the disk, so that it survives a power failure.
 
     Raises:
         OSError: the disk is full, the folder is read-only, ...; nothing is left behind.
     """
     with replacing(path) as partial, partial.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
-def _beside(path: Path) -> Path:
-    # The process id lets two runs with the same output end in one of the two, never in a mixture.
-    return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+def demand_regular(path: Path) -> None:
+    """Check that a file, if it exists, can be read to its end.
+
+    Raises:
+        UserError: it is a folder, a pipe, a device or the like, whose reading might never end.
+    """
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise UserError(f"{path}: is {kind}; name a regular file")
 
 
 def sha256(path: Path) -> str:
     """Digest a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _temporary(path: Path) -> Path:
+    """A name next to ``path`` that no other process uses, and that is not longer than allowed."""
+    _remove_leftovers(path.absolute().parent)
+    name, suffix = f"{zlib.crc32(os.fsencode(path.name)):08x}", path.suffix
+    return path.with_name(
+        f".{name}.partial-{_HOST}-{os.getpid()}{suffix if len(suffix) < 16 else ''}"
+    )
+
+
+@functools.cache
+def _remove_leftovers(folder: Path) -> None:
+    """Remove partial files of processes that were killed; once per process and folder."""
+    with suppress(OSError):  # not readable: the caller reports what matters
+        for path in folder.iterdir():
+            found = _PARTIAL.fullmatch(path.name)
+            if found and _is_leftover(path, found[1], int(found[2])):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_leftover(path: Path, host: str, process: int) -> bool:
+    if host != _HOST:
+        return path.stat().st_mtime < time.time() - _ABANDONED_S
+    if process == os.getpid():
+        return True  # of an earlier process with this number: this one has written nothing here
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it belongs to another user
+        return False
+    return False

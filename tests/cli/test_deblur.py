@@ -269,7 +269,7 @@ def test_a_full_disk_is_told_in_one_line(run, clip, tmp_path):
         status, _, error = run(clip, tmp_path / "out.mp4")
     assert status == 1
     assert error == (
-        f"error: {tmp_path}/out.mp4: cannot be written (File too large); make room, or name "
+        f"error: {tmp_path}/out.mp4: cannot be written (File too large); free disk space, or name "
         "another OUT"
     )
     assert list(tmp_path.iterdir()) == [clip]
@@ -458,8 +458,8 @@ def mistakes():
         "clip to picture": (["in.mp4", "out.png"], "out.png: a picture cannot hold a clip"),
         "picture to clip": (["a.png", "out.mp4"], "out.mp4: a picture becomes a picture"),
         "frames to file": (["frames", "file", "--overwrite"], "file: is a file; name a folder"),
-        "damaged picture": (["text.png", "out.png"], "text.png: is truncated or not a picture"),
-        "empty folder": (["empty", "out"], "empty: holds no pictures; put"),
+        "damaged picture": (["text.png", "out.png"], "text.png: is truncated or not an image"),
+        "empty folder": (["empty", "out"], "empty: contains no images; put"),
         "mixed sizes": (["mixed", "out"], "2.png: is 32x48, but the first frame 1.png is 64x48"),
         "rate of a video": (["in.mp4", "out.mp4", "--fps", "24"], "--fps: a video keeps its own"),
         "device": (["in.mp4", "out.mp4", "--device", "abacus"], "--device abacus: Expected one of"),
@@ -468,13 +468,13 @@ def mistakes():
         "GIF": (["moving.gif", "out.mp4"], "moving.gif: unknown suffix; name a folder or one of"),
         "animation": (["moving.png", "out.png"], "moving.png: holds 3 pictures; save each in a"),
         "transparent": (["clear.png", "out.png"], "clear.png: has transparent pixels; flatten it"),
-        "only damage": (["damage", "out"], "is truncated or not a picture; replace or remove it"),
+        "only damage": (["damage", "out"], "is truncated or not an image; replace or remove it"),
         "two of a name": (["twins", "out.mp4"], "1.jpg: another frame is named 1; remove one"),
         "unlike pair": (["a.png", "mixed/2.png", "out.png"], "2.png: is 32x48, but the first"),
         "dangling link": (["dangling.mp4", "out.mp4"], "dangling.mp4: no such file or folder"),
-        "folder as video": (["folder.mp4", "out.mp4"], "folder.mp4: holds no pictures; put"),
+        "folder as video": (["folder.mp4", "out.mp4"], "folder.mp4: contains no images; put"),
         "no match": (["*.webm", "out"], "*.webm: no such file or folder; check the name"),
-        "two kinds": (["a.png", "in.mp4", "empty"], "a.png: a picture beside videos or folders"),
+        "two kinds": (["a.png", "in.mp4", "empty"], "a.png: an image among videos or folders"),
         "several to one": (["in.mp4", "frames", "out.mp4"], "out.mp4: several IN need a folder"),
         "three to one": (
             ["a.png", "frames/1.png", "frames/2.png", "b.png"],

@@ -119,7 +119,7 @@ def transparent(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (cut, r"00002.png: is truncated or not a picture"),
+        (cut, r"00002.png: is truncated or not an image"),
         (sixteen_bit, r"00002.png: has 16 bits a channel"),
         (transparent, r"00002.png: has transparent pixels"),
     ],
@@ -159,7 +159,7 @@ def not_a_picture(root: Path) -> None:
         (other_size, r"sharp/00003.png: is 72x81 pixels, but the clip began with 72x80"),
         (missing, r"blurry/00003.png: has no sharp frame of this name"),
         (surplus, r"train/a/sharp: holds 6 frames, but .*train/a/blurry holds 5"),
-        (not_a_picture, r"blurry/00001.png: is truncated or not a picture"),
+        (not_a_picture, r"blurry/00001.png: is truncated or not an image"),
     ],
 )
 def test_clips_that_do_not_belong_together_are_named_at_once(root, damage, message):
@@ -198,4 +198,4 @@ def test_training_on_folders(root, workers, tmp_path, capsys):
     assert main([*command, f"hydra.run.dir={tmp_path / 'bad'}"]) == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error
-    assert "is truncated or not a picture" in error
+    assert "is truncated or not an image" in error

@@ -85,9 +85,9 @@ def text(path):
 @pytest.mark.parametrize(
     ("damage", "wrong", "remedy"),
     [
-        (cut, "00009.png: is truncated or not a picture", "replace or remove it"),
-        (empty, "00009.png: is truncated or not a picture", "replace or remove it"),
-        (text, "00009.png: is truncated or not a picture", "replace or remove it"),
+        (cut, "00009.png: is truncated or not an image", "replace or remove it"),
+        (empty, "00009.png: is truncated or not an image", "replace or remove it"),
+        (text, "00009.png: is truncated or not an image", "replace or remove it"),
         (deep, "00009.png: has 16 bits a channel", "convert it to 8 bits"),
     ],
 )

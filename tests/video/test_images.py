@@ -184,7 +184,7 @@ def test_animations_are_refused(tmp_path, suffix):
     first, second = (Image.fromarray(picture(index)) for index in range(2))
     path = tmp_path / f"film{suffix}"
     first.save(path, save_all=True, append_images=[second])
-    with pytest.raises(UserError, match="holds 2 pictures; save each"):
+    with pytest.raises(UserError, match="contains 2 images; save each"):
         read_image(path)
 
 
@@ -202,14 +202,14 @@ def test_truncated_pictures_are_refused(tmp_path, suffix, part):
     path = tmp_path / f"picture{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     write_image(path, noise)
-    with pytest.raises(UserError, match="is truncated or not a picture; replace or remove it"):
+    with pytest.raises(UserError, match="is truncated or not an image; replace or remove it"):
         read_image(cut(path, part))
 
 
 @pytest.mark.parametrize("part", [0.5, 0.98])
 def test_truncated_deep_pictures_are_refused(tmp_path, deep, part):
     path = cut(deep_png(tmp_path / "deep.png", deep), part)
-    with pytest.raises(UserError, match="is truncated or not a picture"):
+    with pytest.raises(UserError, match="is truncated or not an image"):
         read_image(path)
 
 
@@ -217,16 +217,18 @@ def test_what_is_no_picture_is_refused(tmp_path):
     text = tmp_path / "text.png"
     text.write_text("not a picture " * 20)
     for read in (read_image, image_size, read_profile):
-        with pytest.raises(UserError, match=r"text\.png: is truncated or not a picture"):
+        with pytest.raises(UserError, match=r"text\.png: is truncated or not an image"):
             read(text)
         with pytest.raises(UserError, match=r"none\.png: cannot be read \(No such file"):
             read(tmp_path / "none.png")
 
 
 def test_writing_refuses_what_it_would_lose(tmp_path, deep):
-    with pytest.raises(UserError, match=r"a\.gif: unknown picture suffix; use one of \.png"):
+    with pytest.raises(UserError, match=r"a\.gif: unknown image suffix; use one of \.png"):
         write_image(tmp_path / "a.gif", picture())
-    with pytest.raises(UserError, match=r"a\.jpg: .* 16 bits a channel is written as \.png only"):
+    with pytest.raises(
+        UserError, match=r"a\.jpg: .* 16 bits per channel can only be written as \.png"
+    ):
         write_image(tmp_path / "a.jpg", deep)
     for wrong in (picture().astype(np.float32), picture()[..., 0]):
         with pytest.raises(ValueError, match="expected \\(H, W, 3\\) uint8 or uint16, got"):
@@ -244,7 +246,7 @@ def test_pictures_are_listed_in_natural_order(tmp_path):
 def test_folders_without_pictures_are_refused(tmp_path):
     with pytest.raises(UserError, match="none: no such folder"):
         list_images(tmp_path / "none")
-    with pytest.raises(UserError, match="holds no pictures; put"):
+    with pytest.raises(UserError, match="contains no images; put"):
         list_images(tmp_path)
     (tmp_path / "file.png").touch()
     with pytest.raises(UserError, match=r"file\.png: not a folder"):

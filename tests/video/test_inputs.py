@@ -55,7 +55,7 @@ def test_a_name_that_looks_like_a_pattern_is_a_name_first(here):
         (["*.webm"], r"^\*\.webm: no such file or folder"),
         (["notes.txt"], r"^notes\.txt: unknown suffix; name a folder or one of \.mp4"),
         (["a*", "notes*"], r"^notes\.txt: unknown suffix"),
-        (["x1.png", "a2.mp4"], r"^x1\.png: a picture beside videos or folders; restore them by"),
+        (["x1.png", "a2.mp4"], r"^x1\.png: an image among videos or folders; restore them by"),
         (["dangling.mp4"], r"^dangling\.mp4: no such file"),
         (["dang*"], r"^dangling\.mp4: no such file"),
         (["loop.mp4"], r"^loop\.mp4: no such file"),

@@ -39,7 +39,7 @@ def test_a_folder_is_gone_on_with(tmp_path, caplog):
     folder = tmp_path / "out"
     interrupted(Journal(folder, "origin"), "a", "b.c", 'd"\n')
     assert is_unfinished(folder)
-    assert caplog.messages == [f"{folder}: 3 frames are kept; the same command goes on from there"]
+    assert caplog.messages == [f"{folder}: 3 frames are kept; the same command resumes from there"]
     again = Journal(folder, "origin")
     assert again.done == {"a", "b.c", 'd"\n'}
     with writing_images(again) as sink:

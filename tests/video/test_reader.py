@@ -294,7 +294,7 @@ def test_pictures_that_cannot_be_decoded_are_marked(folder):
 def test_a_folder_of_nothing_but_damage_is_refused(tmp_path):
     for name in ("1.png", "2.jpg"):
         (tmp_path / name).write_text("text")
-    with pytest.raises(UserError, match=r"\.(png|jpg): is truncated or not a picture"):
+    with pytest.raises(UserError, match=r"\.(png|jpg): is truncated or not an image"):
         ImageReader(tmp_path, list_images(tmp_path), Fraction(25))
 
 

@@ -1,4 +1,4 @@
-"""One pass over a video file with FFmpeg, which notes what is damaged."""
+"""Opening a video file with FFmpeg, and one pass over it that records what is damaged."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from flowdeblur.errors import UserError
+from flowdeblur.files import demand_regular
+
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,asf,flv"
+"""FFmpeg's names of the formats that are read; scripts and playlists would open other files."""
+
+_JUMP_S = Fraction(1, 2)
+"""A time that lies further back than this is not jitter: two recordings were joined there."""
 
 _MATROSKA_TIME = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
@@ -22,9 +29,9 @@ class Decoded(NamedTuple):
     """A frame as it comes out of the decoder.
 
     Attributes:
-        frame: not upright yet. For a frame of which nothing could be decoded, the one before it.
+        frame: not upright yet; where nothing could be decoded, the previous frame.
         time: when it is shown, in seconds.
-        damaged: whether ``frame`` is not to be trusted.
+        damaged: whether ``frame`` cannot be trusted.
     """
 
     frame: av.VideoFrame
@@ -35,18 +42,23 @@ class Decoded(NamedTuple):
 class Decoding:
     """One pass over a video stream.
 
-    FFmpeg takes the end of the file for the end of the video without a word, so that only the
-    header tells that frames are missing.
+    FFmpeg silently takes the end of the file for the end of the video, so that only the header
+    shows that frames are missing.
 
     Args:
         container: at its start.
         stream: of the container.
+        path: for messages.
+
+    Raises:
+        UserError: during iteration, the time stamps jump back.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self._container, self._stream = container, stream
+    def __init__(self, container: InputContainer, stream: VideoStream, path: Path) -> None:
+        self._container, self._stream, self._path = container, stream, path
         stream.thread_type = "SLICE"  # threads over frames lose good frames next to damaged ones
         self._packets, self._frames, self._end = 0, 0, Fraction(0)
+        self._latest: Fraction | None = None  # time of the frame before
         self._lost: set[int] = set()  # presentation times of packets without a frame
         self._doubtful: set[int] = set()  # of packets that the container calls corrupt
         self._damaged: list[int] = []
@@ -69,15 +81,15 @@ class Decoding:
                 yield self._next(last, pts, damaged=True)
 
     def damage(self) -> str | None:
-        """Tell after the last frame what is wrong with the file; None if nothing."""
-        told = []
+        """Describe after the last frame what is wrong with the file; None if nothing."""
+        found = []
         if (missing := self._missing()) > 0:
-            told.append(f"is cut off; frames missing at its end: {missing}")
+            found.append(f"is cut off; frames missing at its end: {missing}")
         if self._damaged:
-            told.append(passed_through(self._damaged))
-        elif self._uncertain and not told:
-            told.append("is damaged: some frames are missing or wrong")
-        return "; ".join(told) or None
+            found.append(passed_through(self._damaged))
+        elif self._uncertain and not found:
+            found.append("is damaged: some frames are missing or wrong")
+        return "; ".join(found) or None
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
@@ -105,6 +117,12 @@ class Decoding:
         number, base = self._frames, Fraction(self._stream.time_base or 0)
         self._frames += 1
         time = number / rate_of(self._stream) if pts is None else pts * base
+        if self._latest is not None and time < self._latest - _JUMP_S:
+            raise UserError(
+                f"{self._path}: its time stamps jump back at frame {number}, as where recordings "
+                "were joined; write it anew, for example: ffmpeg -i IN -c copy OUT.mkv"
+            )
+        self._latest = time
         self._end = max(self._end, time + frame.duration * base)
         if damaged:
             self._damaged.append(number)
@@ -123,17 +141,31 @@ class Decoding:
 
 
 def open_video(path: Path) -> InputContainer:
-    """Open a file for reading.
+    """Open a file for reading; no other file is opened, whatever it says.
+
+    Text of its metadata that is not UTF-8 comes with surrogates, see
+    :func:`flowdeblur.video.tracks.readable`.
 
     Raises:
-        UserError: it is missing, cannot be read, or is no video.
+        UserError: it is missing, not a regular file, cannot be read, or is not a video.
     """
+    demand_regular(path)
     try:
-        return av.open(str(path), "r")
-    except av.error.InvalidDataError:
+        return av.open(
+            file_url(path),
+            "r",
+            options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
+            metadata_errors="surrogateescape",
+        )
+    except (av.error.InvalidDataError, av.error.ArgumentError):  # the latter: not in the list
         raise UserError(f"{path}: not a video, or one that is cut off; replace it") from None
     except av.FFmpegError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+
+
+def file_url(path: Path) -> str:
+    """The address of a file for FFmpeg, which takes what stands before a colon for a protocol."""
+    return f"file:{path}"
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -155,7 +187,7 @@ def rate_of(stream: VideoStream) -> Fraction:
 
 
 def passed_through(frames: Sequence[object]) -> str:
-    """Say which frames were not restored because they are damaged."""
+    """Describe which frames were not restored because they are damaged."""
     shown = [str(each) for each in frames[:10]]
     more = f" and {len(frames) - 10} more" if len(frames) > 10 else ""
     return f"damaged frames, passed through as they are: {', '.join(shown)}{more}"

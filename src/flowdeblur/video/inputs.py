@@ -1,4 +1,4 @@
-"""What the user names as input, as clips."""
+"""Finds the clips that the user names as input."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from flowdeblur.video.images import SUFFIXES, list_images, natural_order
 from flowdeblur.video.reader import VIDEO_SUFFIXES, ImageReader, VideoReader
 
 _RATE = Fraction(30)
+_LIMITS = Fraction(1, 1000), Fraction(1000)
+_LARGEST_DENOMINATOR = 1001
+"""As in 30000/1001. Encoders store a rate as two numbers of 31 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,8 @@ class InputClip:
     """A clip to restore.
 
     Attributes:
-        path: a video or a folder; of pictures given one by one the first.
-        pictures: those, in order.
+        path: a video or a folder; the first of images that are given one by one.
+        images: those, in order.
     """
 
     path: Path
@@ -37,44 +40,49 @@ class InputClip:
         """Open it.
 
         Args:
-            rate: frames a second, of pictures; 30 without a choice.
+            rate: frames per second of images, rounded to a denominator of at most 1001; 30 without
+                a choice.
 
         Raises:
-            UserError: it cannot be read as a clip, or a video is given a rate.
+            UserError: it cannot be read as a clip, the rate is out of range, or a video is given
+                a rate.
         """
         if self.is_video:
             if rate is not None:
                 raise UserError("--fps: a video keeps its own frame rate; leave --fps out")
             return VideoReader(self.path)
-        return ImageReader(self.path, self.images or list_images(self.path), rate or _RATE)
+        if rate is not None and not _LIMITS[0] <= rate <= _LIMITS[1]:
+            raise UserError(f"--fps {float(rate):g}: must be from 0.001 to 1000")
+        rate = (rate or _RATE).limit_denominator(_LARGEST_DENOMINATOR)
+        return ImageReader(self.path, self.images or list_images(self.path), rate)
 
 
 def find_sources(names: Iterable[str]) -> list[InputClip]:
     """Find the clips that names stand for, in their order.
 
-    Every video and every folder is a clip; pictures given one by one are a clip together.
+    Every video and every folder is a clip; images given one by one are one clip together.
 
     Args:
-        names: files, folders, and patterns as of a shell, where the shell has left them alone.
+        names: files, folders, and quoted shell patterns.
 
     Raises:
-        UserError: a file is missing or of an unknown kind; a pattern fits nothing; pictures stand
-            beside videos or folders.
+        UserError: a file is missing or of an unknown kind; a pattern matches nothing; images are
+            mixed with videos or folders.
     """
     paths = [path for name in names for path in _matching(name)]
-    pictures = tuple(path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
-    if pictures and len(pictures) < len(paths):
+    images = tuple(path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
+    if images and len(images) < len(paths):
         raise UserError(
-            f"{pictures[0]}: a picture beside videos or folders; restore them by another command"
+            f"{images[0]}: an image among videos or folders; restore them by another command"
         )
-    return [InputClip(pictures[0], pictures)] if pictures else [InputClip(path) for path in paths]
+    return [InputClip(images[0], images)] if images else [InputClip(path) for path in paths]
 
 
 def _matching(name: str) -> list[Path]:
     path = Path(name)
-    paths = [path] if path.exists() else _fitting(name)
+    paths = [path] if _exists(path) else _fitting(name)
     for each in paths or [path]:
-        if not each.exists():
+        if not _exists(each):
             raise UserError(f"{each}: no such file or folder; check the name")
         if not each.is_dir() and each.suffix.lower() not in (*VIDEO_SUFFIXES, *SUFFIXES):
             known = ", ".join((*VIDEO_SUFFIXES, *SUFFIXES))
@@ -82,6 +90,13 @@ def _matching(name: str) -> list[Path]:
     return sorted(paths, key=lambda each: (str(each.parent), natural_order(each)))
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+
+
 def _fitting(pattern: str) -> list[Path]:
-    # Path.glob takes no absolute patterns.
+    # Path.glob does not accept absolute patterns.
     return [Path(each) for each in glob.glob(pattern, recursive=True)]  # noqa: PTH207

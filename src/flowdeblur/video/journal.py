@@ -1,4 +1,4 @@
-"""Which frames of a folder are written, so that an interrupted command can go on."""
+"""Records which frames of a folder are written, so that an interrupted command can resume."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ _log = logging.getLogger(__name__)
 
 
 class Journal:
-    """A hidden file in a folder as long as frames are missing there.
+    """A hidden file that exists in a folder as long as frames are missing there.
 
-    Its first line says what the frames are made of; a name follows for every frame that is written
-    whole. So a folder without it is complete, and one with it is gone on with by the same command
-    alone.
+    Its first line identifies what the frames are made of; the name of each written frame follows.
+    A folder without it is complete; one with it can only be resumed by the same command.
 
     Args:
-        folder: may be missing yet.
+        folder: may not exist yet.
         origin: what the frames are made of: input, weights and options.
-        anew: whether frames that are there are to be written again.
+        anew: whether existing frames are written again.
 
     Raises:
         UserError: the folder was begun with another origin.
@@ -40,10 +39,10 @@ class Journal:
         self.folder, self.done = folder, set[str]()
         self._path, self._origin = folder / _NAME, json.dumps(origin)
         self._made = False
-        self._went_on = is_unfinished(folder)
-        if anew or not self._went_on:
+        self._resumed = is_unfinished(folder)
+        if anew or not self._resumed:
             return
-        begun, *names = self._path.read_text("utf-8").splitlines() or [""]
+        begun, *names = self._path.read_text("utf-8", errors="replace").splitlines() or [""]
         if begun != self._origin:
             raise UserError(
                 f"{folder}: was begun with another input, weights or options; "
@@ -51,10 +50,10 @@ class Journal:
             )
         for name in names:
             with suppress(json.JSONDecodeError):  # the last one may be torn
-                self.done.add(json.loads(name))
+                self.done.add(str(json.loads(name)))
 
     def begin(self) -> None:
-        """Make the folder where it is missing, and write the file anew, without torn lines."""
+        """Make the folder if it is missing, and rewrite the file without torn lines."""
         if not self.folder.exists():
             self.folder.mkdir()
             self._made = True
@@ -62,7 +61,7 @@ class Journal:
         write_text(self._path, "".join(f"{line}\n" for line in (self._origin, *names)))
 
     def note(self, frame: Frame) -> None:
-        """Note that a frame is written."""
+        """Record that a frame is written."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(frame.name)}\n")
         self.done.add(frame.name)
@@ -72,14 +71,14 @@ class Journal:
         self._path.unlink()
 
     def leave(self) -> None:
-        """Keep what there is to go on with; where nothing was written, leave nothing behind."""
-        if not self.done and not self._went_on:
+        """Keep what can be resumed; where nothing was written, leave nothing behind."""
+        if not self.done and not self._resumed:
             self._path.unlink(missing_ok=True)
             if self._made:
                 self.folder.rmdir()
         elif is_unfinished(self.folder):
             _log.warning(
-                "%s: %d frames are kept; the same command goes on from there",
+                "%s: %d frames are kept; the same command resumes from there",
                 self.folder,
                 len(self.done),
             )
@@ -91,11 +90,11 @@ def is_unfinished(folder: Path) -> bool:
 
 
 def origin(reader: FrameReader, network: Network, *options: object) -> str:
-    """Say what frames are made of: of another input, other weights or options it is another text.
+    """Identify what frames are made of: another input, weights or options give another text.
 
     Args:
-        reader: whose files count by name, size and time of their last change.
-        network: whose weights count.
+        reader: its files count by name, size and modification time.
+        network: its weights count.
         *options: what else changes the frames.
     """
     digest = hashlib.sha256(repr(options).encode())

@@ -1,7 +1,8 @@
-"""Frames of a video file or of pictures, one after the other."""
+"""Frames of a video file or of images, one after the other."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -37,59 +38,61 @@ VIDEO_SUFFIXES = (
     *(".ts", ".mts", ".m2ts", ".3gp", ".wmv", ".flv"),
 )
 
+_log = logging.getLogger(__name__)
+
 
 class ImageReader:
-    """Pictures of one size as a clip with a constant rate.
+    """Images of one size as a clip with a constant rate.
 
-    A picture that cannot be decoded comes as a damaged frame with the image of the one before it
-    (at the start, of the first that can be), and ``damage`` names it afterwards.
+    An image that cannot be decoded comes as a damaged frame with the pixels of the previous one
+    (at the start, of the first that can be decoded), and ``damage`` names it afterwards.
 
     Args:
-        path: the folder, or the first of the pictures.
-        pictures: the frames in order; their headers are read now, their pixels during iteration.
-        rate: frames a second.
+        path: the folder, or the first of the images.
+        images: the frames in order; their headers are read now, their pixels during iteration.
+        rate: frames per second.
 
     Raises:
-        UserError: two pictures differ in size, or in nothing but their suffix; not one of them can
-            be decoded; during iteration, what else :func:`read_image` raises.
+        UserError: two images differ in size, or only in their suffix; none of them can be decoded;
+            during iteration, what else :func:`read_image` raises.
     """
 
-    def __init__(self, path: Path, pictures: Sequence[Path], rate: Fraction) -> None:
-        self.path, self.files = path, pictures
+    def __init__(self, path: Path, images: Sequence[Path], rate: Fraction) -> None:
+        self.path, self.files = path, images
         self._first = self._first_readable()
         self.size = cast("tuple[int, int]", self._first.shape[:2])
-        self.count: int | None = len(pictures)
-        self.expected: int | None = len(pictures)
+        self.count: int | None = len(images)
+        self.expected: int | None = len(images)
         self.format = VideoFormat(rate, 1 / rate, deep=self._first.dtype == np.uint16)
         self.damage: str | None = None
-        names = Counter(picture.stem for picture in pictures)
-        for picture in pictures:
-            if (size := _size_or_none(picture)) not in (None, self.size):
+        names = Counter(image.stem for image in images)
+        for image in images:
+            if (size := _size_or_none(image)) not in (None, self.size):
                 raise UserError(
-                    f"{picture}: is {in_words(size)}, but the first frame {pictures[0].name} is "
+                    f"{image}: is {in_words(size)}, but the first frame {images[0].name} is "
                     f"{in_words(self.size)}; keep frames of one size in a folder"
                 )
-            if names[picture.stem] > 1:
-                raise UserError(f"{picture}: another frame is named {picture.stem}; remove one")
+            if names[image.stem] > 1:
+                raise UserError(f"{image}: another frame is named {image.stem}; remove one")
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read the pictures."""
-        damaged, image = [], self._first
-        for index, picture in enumerate(self.files):
+        """Read the images."""
+        damaged, pixels = [], self._first
+        for index, image in enumerate(self.files):
             time = index * self.format.time_base
             try:
-                image = read_image(picture)
+                pixels = read_image(image)
             except CorruptImageError:
-                damaged.append(picture.name)
-                yield Frame(image, picture.stem, time, damaged=True, file=picture)
+                damaged.append(image.name)
+                yield Frame(pixels, image.stem, time, damaged=True, file=image)
             else:
-                yield Frame(image, picture.stem, time, read_profile(picture))
+                yield Frame(pixels, image.stem, time, read_profile(image))
         self.damage = passed_through(damaged) if damaged else None
 
     def _first_readable(self) -> ImageArray:
-        for picture in self.files:
+        for image in self.files:
             try:
-                return read_image(picture)
+                return read_image(image)
             except CorruptImageError as error:
                 last = error
         raise last
@@ -98,15 +101,16 @@ class ImageReader:
 class VideoReader:
     """The frames of a video file, upright, in the order in which they are shown.
 
-    A damaged frame is marked; for one of which nothing can be decoded stands the one before it.
-    ``damage`` tells of both afterwards, and of frames that are missing at the end.
+    A damaged frame is marked; where nothing of it can be decoded, it repeats the previous one.
+    ``damage`` describes both afterwards, and frames that are missing at the end. Transparency is
+    dropped and interlaced frames are taken as they are, both with a warning.
 
     Args:
-        path: anything that FFmpeg decodes.
+        path: a file with one of ``VIDEO_SUFFIXES``.
 
     Raises:
-        UserError: the file is missing, no video, has no video stream or not one frame that can be
-            decoded; during iteration, the frames change their size.
+        UserError: the file is missing, not a video, has no video stream or no frame that can be
+            decoded; during iteration, the frames change their size or the time stamps jump back.
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,10 +119,11 @@ class VideoReader:
         self.damage: str | None = None
         with open_video(path) as container:
             stream = video_stream(container, path)
-            decoded = next(Decoding(container, stream).frames(), None)
+            decoded = next(Decoding(container, stream, path).frames(), None)
             if decoded is None:
-                raise UserError(f"{path}: not one frame of it can be decoded; replace it")
+                raise UserError(f"{path}: none of its frames can be decoded; replace it")
             first = decoded.frame
+            self._warn_of_losses(stream, first)
             self._turn = _display_matrix(first)
             sideways = self._turn[0] == 0
             height, width = first.height, first.width
@@ -134,7 +139,7 @@ class VideoReader:
         reformatter = VideoReformatter()
         with open_video(self.path) as container:
             stream = video_stream(container, self.path)
-            decoding = Decoding(container, stream)
+            decoding = Decoding(container, stream, self.path)
             for index, (decoded, time, damaged) in enumerate(decoding.frames()):
                 colour, deep = self.format.colour, self.format.deep
                 image = _upright(colour.to_rgb(decoded, reformatter, deep=deep), self._turn)
@@ -147,10 +152,22 @@ class VideoReader:
                 yield Frame(image, f"{index:08d}", time, damaged=damaged)
             self.damage = decoding.damage()
 
+    def _warn_of_losses(self, stream: VideoStream, first: av.VideoFrame) -> None:
+        # Of VP8 and VP9 with transparency, the decoder returns the colours only.
+        transparent = any(component.is_alpha for component in first.format.components)
+        if transparent or "alpha_mode" in stream.metadata:
+            _log.warning("%s: its transparency is not kept", self.path)
+        if first.interlaced_frame:
+            _log.warning(
+                "%s: is interlaced and restored as if it were not; deinterlace it first, "
+                "for example: ffmpeg -i IN -vf bwdif OUT",
+                self.path,
+            )
 
-def _size_or_none(picture: Path) -> tuple[int, int] | None:
+
+def _size_or_none(image: Path) -> tuple[int, int] | None:
     try:
-        return image_size(picture)
+        return image_size(image)
     except CorruptImageError:
         return None
 
@@ -179,10 +196,10 @@ def chroma_of(pixels: av.VideoFormat) -> str:
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """Signs (a, b, c, d) of what turns a stored frame upright: x' = ax + cy, y' = bx + dy.
 
-    To be asked of one frame only: its side data and the frame refer to each other, which keeps the
-    frame's buffers until Python looks for cycles.
+    Call it for one frame only: its side data and the frame refer to each other, which keeps the
+    frame's buffers until Python's garbage collector looks for cycles.
     """
-    # PyAV's annotation knows of motion vectors only.
+    # PyAV's annotation covers motion vectors only.
     side_data = cast("SideDataContainer", frame.side_data).get("DISPLAYMATRIX")
     if side_data is None:
         return 1, 0, 0, 1

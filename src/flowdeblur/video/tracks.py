@@ -1,4 +1,4 @@
-"""What a video holds beside its pictures: sound, subtitles, chapters, title and date."""
+"""What a video contains besides its frames: sound, subtitles, chapters, title and date."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Tracks:
     Args:
         source: the video.
         target: the output, before anything is written to it.
-        path: of the output, for messages.
+        path: the output, for messages.
 
     Raises:
         UserError: this kind of file cannot hold the sound.
     """
 
     def __init__(self, source: InputContainer, target: OutputContainer, path: Path) -> None:
-        self._target = target
+        self._target, self._name = target, (source.name or "").removeprefix("file:")
         self._streams: dict[int, Track] = {}
         left_out: Counter[str] = Counter()
         for stream in source.streams:
@@ -47,16 +47,19 @@ class Tracks:
                 self._streams[stream.index] = _added(target, stream)
             elif isinstance(stream, AudioStream):
                 raise UserError(
-                    f"{path}: this kind of file holds no {_codec(stream)} sound; name a .mkv file"
+                    f"{path}: this kind of file cannot contain {_codec(stream)} sound; "
+                    "name a .mkv file"
                 )
             else:
                 left_out[stream.type] += 1
         left_out["video"] -= 1  # the one that is restored
         for kind, number in (+left_out).items():
-            _log.warning("%s: not copied: %d x %s", source.name, number, kind)
+            _log.warning("%s: not copied: %d x %s", self._name, number, kind)
         target.metadata.update(_kept(source.metadata))
-        target.set_chapters(source.chapters())
-        self._packets = _packets(source, [source.streams[index] for index in self._streams])
+        target.set_chapters(
+            [{**each, "metadata": _kept(each["metadata"])} for each in source.chapters()]
+        )
+        self._packets = self._read(source, [source.streams[index] for index in self._streams])
         self._next = next(self._packets, None)
 
     def copy(self, *, until: Fraction | None = None) -> None:
@@ -65,6 +68,21 @@ class Tracks:
             self._next.stream = self._streams[self._next.stream.index]
             self._target.mux(self._next)
             self._next = next(self._packets, None)
+
+    def _read(self, source: InputContainer, streams: list[Stream]) -> Iterator[Packet[Stream]]:
+        if not streams:
+            return  # asked for no stream, FFmpeg reads them all
+        damaged = False
+        try:
+            for packet in source.demux(streams):
+                if packet.is_corrupt:
+                    damaged = True
+                elif packet.dts is not None:
+                    yield packet
+        except av.FFmpegError as error:
+            _log.warning("%s: its sound is damaged and ends early (%s)", self._name, error.strerror)
+        if damaged:
+            _log.warning("%s: damaged pieces of its sound are left out", self._name)
 
 
 def _added(target: OutputContainer, stream: Track) -> Track:
@@ -76,7 +94,18 @@ def _added(target: OutputContainer, stream: Track) -> Track:
 
 
 def _kept(metadata: dict[str, str]) -> dict[str, str]:
-    return {key: text for key, text in metadata.items() if key not in _OF_THE_FILE}
+    return {
+        readable(key): readable(text) for key, text in metadata.items() if key not in _OF_THE_FILE
+    }
+
+
+def readable(text: str) -> str:
+    """Read text of metadata that is not UTF-8, and so came with surrogates, as Latin-1."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1") if _damaged(text) else text
+
+
+def _damaged(text: str) -> bool:
+    return any("\udc80" <= each <= "\udcff" for each in text)
 
 
 def _held_by(target: OutputContainer, stream: Track) -> bool:
@@ -85,19 +114,6 @@ def _held_by(target: OutputContainer, stream: Track) -> bool:
 
 def _codec(stream: Track) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-
-
-def _packets(source: InputContainer, streams: list[Stream]) -> Iterator[Packet[Stream]]:
-    if not streams:
-        return  # asked for no stream, FFmpeg reads them all
-    try:
-        for packet in source.demux(streams):
-            if packet.is_corrupt:
-                _log.warning("%s: a damaged piece of its sound is left out", source.name)
-            elif packet.dts is not None:
-                yield packet
-    except av.FFmpegError as error:
-        _log.warning("%s: its sound is damaged and ends early (%s)", source.name, error.strerror)
 
 
 def _time(packet: Packet[Stream]) -> Fraction:

@@ -1,12 +1,13 @@
-"""Frames into a video file, a folder of pictures or a single picture.
+"""Frames into a video file, a folder of images or a single image.
 
-Each function opens a ``with`` block and yields what takes the frames. A video or a picture appears
-under its name when the block ends, and nothing is left behind where the block raises, Ctrl-C
-included. In a folder, pictures appear one by one, each of them whole, and can be gone on with.
+Each function opens a ``with`` block and yields a callable that takes the frames. Videos and single
+images are written atomically: nothing is left behind where the block raises, Ctrl-C included.
+Folders are written image by image and can be resumed.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from flowdeblur.files import replacing
 from flowdeblur.video.clip import Frame, Sink, VideoFormat
 from flowdeblur.video.codecs import Encoding
 from flowdeblur.video.colour import FromRgb
+from flowdeblur.video.decoding import file_url, open_video
 from flowdeblur.video.images import ImageArray, write_image
 from flowdeblur.video.journal import Journal
 from flowdeblur.video.tracks import Tracks
@@ -73,9 +75,9 @@ def writing_video(
         _failing_at(path),
         replacing(path) as partial,
         av.open(
-            str(partial), "w", options={} if path.suffix.lower() == ".mkv" else ticks
+            file_url(partial), "w", options={} if path.suffix.lower() == ".mkv" else ticks
         ) as target,
-        av.open(str(source), "r") if source else nullcontext() as origin,
+        open_video(source) if source else nullcontext() as origin,
     ):
         encoder = Encoder(target, size, video_format, encoding)
         tracks = Tracks(origin, target, path) if origin else None
@@ -95,7 +97,7 @@ def writing_video(
 def writing_images(journal: Journal) -> Iterator[Sink]:
     """Write each frame as a PNG file with the frame's name, in the frame's depth.
 
-    A picture that cannot be decoded is copied as it is. Files of the same name in an existing
+    An image that cannot be decoded is copied as it is. Files of the same name in an existing
     folder are replaced, others stay. Where the block raises, the frames that are written stay, and
     ``journal`` knows them.
 
@@ -205,9 +207,12 @@ def _failing_at(path: Path) -> Iterator[None]:
         yield
     except (OSError, av.FFmpegError) as error:
         reason = error.strerror or str(error)
-        raise RuntimeFailureError(
-            f"{path}: cannot be written ({reason}); make room, or name another OUT"
-        ) from None
+        remedy = "free disk space, or name another OUT" if _is_full(error) else "name another OUT"
+        raise RuntimeFailureError(f"{path}: cannot be written ({reason}); {remedy}") from None
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _at_depth(image: ImageArray, *, deep: bool) -> ImageArray:
