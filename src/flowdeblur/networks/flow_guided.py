@@ -51,6 +51,8 @@ class FlowGuidedDeblurring(nn.Module):
                 "frame_offsets must hold 0 and every flow offset, "
                 f"got {frame_offsets} and {flow_offsets}"
             )
+        if padding not in ("replicate", "constant"):
+            raise ValueError(f"padding must be replicate or constant, got {padding}")
         self.frame_offsets, self.flow_offsets = tuple(frame_offsets), tuple(flow_offsets)
         self.current_index = self.frame_offsets.index(0)
         self.padding = padding

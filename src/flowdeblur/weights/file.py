@@ -17,10 +17,12 @@ import flowdeblur
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_bytes
 from flowdeblur.types import Network
-from flowdeblur.weights.rebuild import build
+from flowdeblur.weights.rebuild import build, without_memory
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 """The weights that come with the package, NAME.safetensors."""
+
+_FLOATING = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 DEFAULT = "default"
 """Name of the weights that are used by default."""
@@ -75,7 +77,12 @@ def load(name_or_path: str | Path = DEFAULT, *, allow: Collection[str] = ()) -> 
     """
     path = locate(name_or_path)
     tensors, metadata = read(path)
-    network = build(_facts(metadata, path)["config"], path, allow)
+    config = _facts(metadata, path)["config"]
+    if not allow:  # classes of other packages may not be able to do without memory
+        with without_memory(4 * len(tensors) + 1000, path):
+            blueprint = build(config, path)
+        _demand_same(blueprint.state_dict(), tensors, path)
+    network = build(config, path, allow)
     load_into(network, tensors, path)
     return network.eval()
 
@@ -193,14 +200,26 @@ def load_into(
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-    for name in dict.fromkeys([*wanted, *found]):
-        here, there = _shape(wanted.get(name)), _shape(found.get(name))
-        if here != there:
-            raise UserError(
-                f"{path}: weights of another architecture: {prefix}{name} is {there} in the file "
-                f"and {here} in the model"
-            )
+    _demand_same(wanted, found, path, prefix)
     module.load_state_dict(found)
+
+
+def _demand_same(
+    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path, prefix: str = ""
+) -> None:
+    """Check that names and shapes are the same, and that types can be converted without loss."""
+    for name in dict.fromkeys([*wanted, *found]):
+        here, there = wanted.get(name), found.get(name)
+        if here is None or there is None or here.shape != there.shape:
+            raise UserError(
+                f"{path}: weights of another architecture: {prefix}{name} is {_shape(there)} in "
+                f"the file and {_shape(here)} in the model"
+            )
+        if there.dtype != here.dtype and not {there.dtype, here.dtype} <= _FLOATING:
+            raise UserError(
+                f"{path}: {prefix}{name} is {_name(there.dtype)} in the file, "
+                f"but {_name(here.dtype)} in the model; write the file again"
+            )
 
 
 def _write(
@@ -221,7 +240,13 @@ def _facts(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
             known[name] = json.loads(metadata.get(name, "null"))
     except (ValueError, RecursionError):
         raise UserError(f"{path}: corrupt metadata ({name}); download or write it again") from None
+    if not isinstance(known["licence"], str | None):
+        raise UserError(f"{path}: corrupt metadata (licence); download or write it again")
     return known
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _shape(tensor: Tensor | None) -> str:

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 import flowdeblur
 from flowdeblur.errors import UserError
 from flowdeblur.networks.contract import require_network
 from flowdeblur.types import Network
+
+_FARTHEST = 64
+"""Frames that a network may look ahead or back; ``deblur`` holds them all in memory."""
 
 _OWN = ("flowdeblur.networks", "flowdeblur.networks.peers")
 
@@ -32,10 +40,50 @@ def build(config: Any, path: Path, allow: Collection[str] = ()) -> Network:
     Raises:
         UserError: the configuration names anything else, or does not fit this version's networks.
     """
+    if not isinstance(config, dict):
+        raise UserError(f"{path}: its configuration is {config!r:.40}, not that of a network")
     try:
-        return require_network(_build(config, path, tuple(allow)))
+        built = _build(config, path, tuple(allow))
     except RecursionError:
         raise UserError(f"{path}: its configuration is nested too deeply") from None
+    try:
+        network = require_network(built)
+    except UserError as error:
+        raise UserError(f"{path}: its configuration makes no network: {error}") from None
+    if not all(type(each) is int and abs(each) <= _FARTHEST for each in network.frame_offsets):
+        raise UserError(
+            f"{path}: frame_offsets={network.frame_offsets!r:.60}: expected whole numbers from "
+            f"-{_FARTHEST} to {_FARTHEST}"
+        )
+    return network
+
+
+@contextmanager
+def without_memory(most_parameters: int, path: Path) -> Iterator[None]:
+    """Build modules within the block without allocating their parameters.
+
+    Args:
+        most_parameters: how many may be made. A configuration of a few bytes may ask for any
+            number of layers.
+        path: the file that describes them, for messages.
+
+    Raises:
+        UserError: there are more parameters.
+    """
+    count = 0
+
+    def count_one(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal count
+        count += 1
+        if count > most_parameters:
+            raise UserError(f"{path}: its configuration describes more layers than the file has")
+
+    hook = register_module_parameter_registration_hook(count_one)
+    try:
+        with torch.device("meta"):
+            yield
+    finally:
+        hook.remove()
 
 
 def _build(node: Any, path: Path, allow: tuple[str, ...]) -> Any:
@@ -52,9 +100,12 @@ def _build(node: Any, path: Path, allow: tuple[str, ...]) -> Any:
         if node.get("_partial_"):
             return functools.partial(factory, **arguments)
         return factory(**arguments)
-    except (TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # the arguments come from the file and may be anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"{path}: its configuration does not fit flowdeblur {flowdeblur.__version__} ({error})"
+            f"{path}: its configuration does not fit flowdeblur {flowdeblur.__version__} ({reason})"
         ) from None
 
 
