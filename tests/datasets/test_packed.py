@@ -70,9 +70,9 @@ def test_samples_are_those_of_the_pictures(root, out, offsets, settings):
 def test_clips_by_name(out):
     assert PackedFrames(str(out), clips=["b"]).open((0,), ()).keys[0] == "b/00000"
     assert {key[0] for key in PackedFrames(str(out), without=["b"]).open((0,), ()).keys} == {"a"}
-    with pytest.raises(UserError, match=r"holds no clip c; there are a, b"):
+    with pytest.raises(UserError, match=r"clip c not found; available: a, b"):
         PackedFrames(str(out), clips=["c"]).open((0,), ())
-    with pytest.raises(UserError, match=r"no clip is left"):
+    with pytest.raises(UserError, match=r"no clips selected"):
         PackedFrames(str(out), without=["a", "b"]).open((0,), ())
 
 
@@ -208,8 +208,8 @@ def forget(out):
         (shorten, r"a.sharp.npy: has \d+ bytes instead of \d+"),
         (remove, r"b.blurry.npy: has 0 bytes"),
         (exchange, r"a.sharp.npy: holds uint8 of \(4, 3, 56, 40\), not uint8 of \(4, 3, 40, 56\)"),
-        (scramble, r"index.json: is damaged or no index"),
-        (reach_out, r"index.json: ../a.sharp.npy is no plain file name"),
+        (scramble, r"index.json: is damaged or not an index"),
+        (reach_out, r"index.json: ../a.sharp.npy is not a plain file name"),
         (outdate, r"index.json: is of format 'flowdeblur packed frames 0'"),
         (forget, r"index.json: no such file; set data.root"),
     ],

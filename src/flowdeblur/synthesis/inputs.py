@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowdeblur.errors import UserError
+from flowdeblur.files import demand_regular
 from flowdeblur.video.clip import FrameReader
 from flowdeblur.video.images import SUFFIXES, ImageArray, list_images
 from flowdeblur.video.reader import VIDEO_SUFFIXES, ImageReader, VideoReader
@@ -92,7 +93,8 @@ def find_clips(place: Path) -> list[SharpClip]:
     """
     if not place.exists():
         raise UserError(f"{place}: no such file or folder; name a folder of sharp videos")
-    if place.is_file():
+    if not place.is_dir():
+        demand_regular(place)
         if not _is_video(place):
             raise UserError(f"{place}: not a video; name one of {', '.join(VIDEO_SUFFIXES)}")
         return [SharpClip(place.stem, place)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,7 +22,9 @@ def write(restorer: Restorer, path: Path, facts: Mapping[str, str]) -> None:
         path: the file.
         facts: what the file should say of itself.
     """
-    torch.export.save(restorer.trace(), path, extra_files=dict(facts))
+    content = io.BytesIO()  # on a full disk, PyTorch's own writer aborts the process
+    torch.export.save(restorer.trace(), content, extra_files=dict(facts))
+    path.write_bytes(content.getbuffer())
 
 
 def open_restorer(path: Path) -> Callable[[Tensor], Tensor]:

@@ -1,6 +1,6 @@
 """The index of packed frames: which clips there are, and in which files.
 
-A packed folder holds
+A packed folder contains
 
     index.json              this index, written last
     <clip>.blurry.npy       (N, 3, H, W) uint8 RGB, the blurry frames of a clip
@@ -12,15 +12,21 @@ The files are plain arrays: ``numpy.load(path, mmap_mode="r")`` opens them.
 from __future__ import annotations
 
 import json
+import math
+import re
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from flowdeblur.errors import UserError
 from flowdeblur.files import sha256
 
 INDEX = "index.json"
 FORMAT = "flowdeblur packed frames 1"
+
+_LARGEST_HEADER = 4096
+"""Bytes before the pixels; NumPy writes 128."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,11 @@ class PackedEntry:
     """A clip in the index.
 
     Attributes:
-        name: of the clip.
+        name: clip name.
         size: (H, W) of its frames.
         frames: their names, in order.
-        blurry: where the blurry frames are.
-        sharp: where the sharp frames are.
+        blurry: file of the blurry frames.
+        sharp: file of the sharp frames.
     """
 
     name: str
@@ -63,7 +69,7 @@ class PackedEntry:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of both arrays."""
+        """Shape of the blurry and sharp arrays."""
         return (len(self.frames), 3, *self.size)
 
 
@@ -74,34 +80,53 @@ def to_json(entries: list[PackedEntry]) -> str:
 
 
 def from_json(text: str | bytes, place: str) -> list[PackedEntry]:
-    """Read an index.
+    """Read and check an index.
 
     Args:
         text: its content.
-        place: where it stands, for messages.
+        place: the file or address that it comes from, for messages.
 
     Raises:
-        UserError: it is damaged, or of another format.
+        UserError: it is damaged, contradicts itself, or is of another format.
     """
     try:
         content = json.loads(text)
         found = content["format"]
-        entries = [
-            PackedEntry(
-                clip["name"],
-                (int(clip["size"][0]), int(clip["size"][1])),
-                [str(name) for name in clip["frames"]],
-                Shard(**clip["blurry"]),
-                Shard(**clip["sharp"]),
-            )
-            for clip in content["clips"]
-        ]
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise UserError(f"{place}: is damaged or no index; pack the frames again") from None
+        entries = [_entry(clip) for clip in content["clips"]]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{place}: is damaged or not an index; pack the frames again") from None
     if found != FORMAT:
         raise UserError(f"{place}: is of format {found!r}, not {FORMAT!r}; pack the frames again")
+    names = [entry.name for entry in entries]
+    files = [shard.file for entry in entries for shard in (entry.blurry, entry.sharp)]
+    for each in (names, files):
+        if twice := [name for name, count in Counter(each).items() if count > 1]:
+            raise UserError(f"{place}: lists {twice[0]} twice; pack the frames again")
     for entry in entries:
         for shard in (entry.blurry, entry.sharp):
             if Path(shard.file).name != shard.file:  # an index from elsewhere must not reach out
-                raise UserError(f"{place}: {shard.file} is no plain file name; pack again")
+                raise UserError(f"{place}: {shard.file} is not a plain file name; pack again")
+            pixels = math.prod(entry.shape)
+            if not pixels < shard.bytes <= pixels + _LARGEST_HEADER:
+                raise UserError(
+                    f"{place}: {shard.file} cannot contain {len(entry.frames)} frames of "
+                    f"{entry.size[1]}x{entry.size[0]} in {shard.bytes} bytes; pack the frames again"
+                )
     return entries
+
+
+def _entry(clip: dict[str, Any]) -> PackedEntry:
+    height, width = clip["size"]
+    frames = clip["frames"]
+    if not all(type(each) is int and each > 0 for each in (height, width)):
+        raise ValueError
+    if not isinstance(clip["name"], str) or not frames or not isinstance(frames, list):
+        raise ValueError
+    if not all(isinstance(name, str) for name in frames) or len(set(frames)) != len(frames):
+        raise ValueError
+    shards = [Shard(**clip[kind]) for kind in ("blurry", "sharp")]
+    for shard in shards:
+        known = isinstance(shard.file, str) and type(shard.bytes) is int
+        if not known or not re.fullmatch("[0-9a-f]{64}", shard.sha256):
+            raise ValueError
+    return PackedEntry(clip["name"], (height, width), frames, *shards)

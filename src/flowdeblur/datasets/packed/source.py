@@ -17,6 +17,7 @@ from flowdeblur.datasets.clips import FrameSequence
 from flowdeblur.datasets.packed.index import INDEX, PackedEntry, Shard, from_json
 from flowdeblur.datasets.packed.remote import fetch, mirror
 from flowdeblur.errors import UserError
+from flowdeblur.files import demand_regular
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ class PackedFrames:
 
     def _read_index(self, folder: Path) -> list[PackedEntry]:
         path = folder / INDEX
+        demand_regular(path)
         try:
-            return from_json(path.read_text(), str(path))
+            return from_json(path.read_bytes(), str(path))
         except OSError:
             raise UserError(
                 f"{path}: no such file; set data.root to a folder that `flowdeblur data pack` wrote"
@@ -77,10 +79,10 @@ class PackedFrames:
         names = [entry.name for entry in entries]
         for name in [*(self.clips or ()), *self.without]:
             if name not in names:
-                raise UserError(f"{self.root}: holds no clip {name}; there are {', '.join(names)}")
+                raise UserError(f"{self.root}: clip {name} not found; available: {', '.join(names)}")
         wanted = set(names if self.clips is None else self.clips) - set(self.without)
         if not wanted:
-            raise UserError(f"{self.root}: no clip is left; set `clips` and `without` otherwise")
+            raise UserError(f"{self.root}: no clips selected; set `clips` and `without` otherwise")
         return [entry for entry in entries if entry.name in wanted]
 
 

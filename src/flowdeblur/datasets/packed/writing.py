@@ -59,7 +59,7 @@ def pack(clips: Sequence[Clip], out: Path) -> list[PackedEntry]:
         raise UserError(f"{out}: another process is writing there; wait for it") from None
     except OSError as error:
         raise UserError(
-            f"{out}: cannot be written to ({error.strerror or error}); free or choose another place"
+            f"{out}: cannot be written to ({error.strerror or error}); free disk space or choose another folder"
         ) from error
 
 
@@ -75,7 +75,7 @@ def _plan(clip: Clip) -> dict[str, Any]:
 
 
 def _complete(out: Path, plan: list[dict[str, Any]]) -> list[PackedEntry]:
-    entries = from_json((out / INDEX).read_text(), str(out / INDEX))
+    entries = from_json((out / INDEX).read_bytes(), str(out / INDEX))
     there = [(entry.name, list(entry.size), entry.frames) for entry in entries]
     if there != [(clip["name"], clip["size"], clip["frames"]) for clip in plan]:
         raise UserError(f"{out}: holds other frames, packed before; choose another OUT")
