@@ -25,8 +25,8 @@ from flowdeblur.files import sha256
 INDEX = "index.json"
 FORMAT = "flowdeblur packed frames 1"
 
-_LARGEST_HEADER = 4096
-"""Bytes before the pixels; NumPy writes 128."""
+_HEADER = 128
+"""Bytes before the pixels, in every file that :func:`flowdeblur.datasets.packed.pack` writes."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,7 @@ def from_json(text: str | bytes, place: str) -> list[PackedEntry]:
         for shard in (entry.blurry, entry.sharp):
             if Path(shard.file).name != shard.file:  # an index from elsewhere must not reach out
                 raise UserError(f"{place}: {shard.file} is not a plain file name; pack again")
-            pixels = math.prod(entry.shape)
-            if not pixels < shard.bytes <= pixels + _LARGEST_HEADER:
+            if shard.bytes != _HEADER + math.prod(entry.shape):
                 raise UserError(
                     f"{place}: {shard.file} cannot contain {len(entry.frames)} frames of "
                     f"{entry.size[1]}x{entry.size[0]} in {shard.bytes} bytes; pack the frames again"

@@ -79,7 +79,8 @@ class PackedFrames:
         names = [entry.name for entry in entries]
         for name in [*(self.clips or ()), *self.without]:
             if name not in names:
-                raise UserError(f"{self.root}: clip {name} not found; available: {', '.join(names)}")
+                known = ", ".join(names)
+                raise UserError(f"{self.root}: clip {name} not found; available: {known}")
         wanted = set(names if self.clips is None else self.clips) - set(self.without)
         if not wanted:
             raise UserError(f"{self.root}: no clips selected; set `clips` and `without` otherwise")

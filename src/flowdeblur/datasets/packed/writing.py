@@ -59,7 +59,8 @@ def pack(clips: Sequence[Clip], out: Path) -> list[PackedEntry]:
         raise UserError(f"{out}: another process is writing there; wait for it") from None
     except OSError as error:
         raise UserError(
-            f"{out}: cannot be written to ({error.strerror or error}); free disk space or choose another folder"
+            f"{out}: cannot be written to ({error.strerror or error}); free disk space or choose "
+            "another folder"
         ) from error
 
 
