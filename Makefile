@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow test-gpu test-cluster check table2 table3 table4 wheel lock clean
+.PHONY: help install hostile train test test-slow test-gpu test-cluster check table2 table3 table4 wheel lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -50,6 +50,10 @@ TABLE2 := sweeps/table2.yaml --runs runs/table2
 table2: install ## train the peers of Table II, ten minutes each, and tabulate them: two hours on two cores
 	$(BIN)/flowdeblur ablate run $(TABLE2)
 	$(BIN)/flowdeblur ablate table $(TABLE2) --published sweeps/published/table2.yaml --reference proposed $(foreach suffix,md tex csv html,--out runs/table2/table.$(suffix))
+
+SEED ?= 1
+hostile: install ## feed a thousand damaged files and odd arguments to the commands: about ten minutes (SEED=1)
+	$(BIN)/python -m benchmarks.hostile --seed $(SEED) --out benchmarks/results/hostile.md
 
 wheel: install ## build a wheel, install it in a fresh environment and try its commands
 	$(BIN)/python -m pytest -m slow tests/test_wheel.py
