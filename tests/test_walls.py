@@ -13,7 +13,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "flowdeblur"
 
 
-def test_imports_keep_the_contracts_of_pyproject(capsys):
+def test_imports_keep_the_contracts_of_pyproject(capsys, monkeypatch):
+    # It would disable all loggers of the process, and with them the warnings of later tests.
+    monkeypatch.setattr("importlinter.cli._configure_logging", lambda verbose: None)
     status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
     assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
