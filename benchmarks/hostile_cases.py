@@ -250,7 +250,7 @@ def sweeps(rng: random.Random, sound: Path, work: Path) -> Case:
     else:
         tree = yaml.safe_load(source.read_text())
         what = mutate_tree(tree, rng)
-        path.write_text(yaml.safe_dump(tree))
+        path.write_text(json.dumps(tree, default=str))  # which is YAML, too
     command = rng.choice([["run", str(path), "--dry-run"], ["status", str(path)]])
     argv = ["ablate", command[0], *command[1:], "--runs", str(work / "runs")]
     return Case("sweeps", f"{source.name}: {what}", argv)
