@@ -129,4 +129,5 @@ def _require_range(name: str, pair: tuple[float, float], lower: float, upper: fl
     low, high = pair
     if not lower <= low <= high <= upper:
         limits = f"from {lower:g} on" if upper == math.inf else f"from {lower:g} to {upper:g}"
-        raise UserError(f"{name} is {low:g} .. {high:g}, but must ascend, {limits}")
+        given = " .. ".join(f"{each:g}" if abs(each) < 1e300 else "huge" for each in pair)
+        raise UserError(f"{name} is {given}, but must ascend, {limits}")
