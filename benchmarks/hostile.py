@@ -33,9 +33,10 @@ from flowdeblur.cli import main as flowdeblur_main
 
 @dataclass(frozen=True)
 class Limits:
-    """What a case may use: seconds, bytes of memory, bytes per file."""
+    """What a case may use: seconds, seconds of a processor, bytes of memory, bytes per file."""
 
-    time_s: float = 30.0
+    time_s: float = 120.0
+    cpu_s: int = 30
     memory: int = 4 * 2**30
     file: int = 2**28
 
@@ -76,6 +77,7 @@ def _be_the_command(case: Case, errors: Path, limits: Limits) -> None:
     try:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 5))
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file, limits.file))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         for number, place in ((0, os.devnull), (1, os.devnull), (2, str(errors))):
@@ -108,6 +110,8 @@ def _wait(child: int, deadline: float) -> int | None:
 def judge(case: Case, answer: Answer, work: Path) -> str | None:
     """Say what is not proper about an answer; None if nothing is."""
     if answer.status is None:
+        return "hang"
+    if answer.status in (-signal.SIGXCPU, -signal.SIGKILL):
         return "hang"
     if answer.status < 0:
         return f"signal {signal.Signals(-answer.status).name}"
@@ -169,7 +173,8 @@ def report(
         "with `error:` after 1 and 2, an output after 0 and none after 2, no partial files.",
         "",
         f"- {count} cases from seed {seed} in {seconds / 60:.1f} minutes: {shares}",
-        f"- limits of a case: {limits.time_s:g} s, {limits.memory / 2**30:g} GiB",
+        f"- limits of a case: {limits.time_s:g} s, {limits.cpu_s} s of a processor, "
+        f"{limits.memory / 2**30:g} GiB",
         f"- Python {platform.python_version()}, PyTorch {torch.__version__}, "
         f"{os.cpu_count()} cores",
         f"- **not proper: {len(wrong)}**",
@@ -193,7 +198,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="+", help="numbers of cases to run again")
-    parser.add_argument("--limit-s", type=float, default=30.0, help="seconds for a case")
+    parser.add_argument("--limit-s", type=float, default=120.0, help="seconds for a case")
     parser.add_argument("--out", type=Path, help="Markdown file for the report")
     options = parser.parse_args()
     limits, start = Limits(time_s=options.limit_s), time.monotonic()
