@@ -10,6 +10,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
 from torch import nn
+from torchmetrics import Metric
 
 from flowdeblur import weights
 from flowdeblur.data import DataModule
@@ -18,9 +19,11 @@ from flowdeblur.engine import cluster
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO
 from flowdeblur.engine.configuration import instantiate
 from flowdeblur.errors import UserError
+from flowdeblur.evaluation.metrics import FrameMetric, PerFrame
 from flowdeblur.networks.contract import require_network
 from flowdeblur.networks.flow_part import flow_parameters, predicts_flow
 from flowdeblur.training.callbacks import ProgressBar
+from flowdeblur.training.optimization import Optimization
 from flowdeblur.training.task import Task
 from flowdeblur.types import Network
 
@@ -61,14 +64,33 @@ def _load_parts(parts: Mapping[str, Network | nn.Module], source: str, key: str)
 
 def make_task(settings: Mapping[str, Any], network: Network) -> Task:
     """Build the LightningModule that trains ``network``."""
+    scheduler, groups = (
+        instantiate(settings[key], key) if settings.get(key) else None
+        for key in ("scheduler", "parameter_groups")
+    )
     task: Task = instantiate(
         settings["task"],
         "task",
         network=network,
         objective=instantiate(settings["objective"], "objective"),
-        optimization=instantiate(settings["optimizer"], "optimizer"),
+        optimization=Optimization(
+            instantiate(settings["optimizer"], "optimizer"), scheduler, groups
+        ),
+        metrics=make_metrics(settings),
     )
     return task
+
+
+def make_metrics(settings: Mapping[str, Any]) -> dict[str, FrameMetric]:
+    """Build the metrics by name; an entry of null is left out."""
+    metrics = {
+        name: instantiate(node, f"metrics.{name}")
+        for name, node in settings["metrics"].items()
+        if node
+    }
+    return {
+        name: PerFrame(each) if isinstance(each, Metric) else each for name, each in metrics.items()
+    }
 
 
 def make_data(settings: Mapping[str, Any], network: Network) -> DataModule:

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchmetrics import Metric
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
 
 from flowdeblur.networks.flow_guided import at_full_size
+
+FrameMetric = Callable[[Tensor, Tensor], Tensor]
+"""Maps restored and sharp frames, both (B, 3, H, W), to a score of each frame, (B,)."""
+
+
+class PerFrame:
+    """Score each frame of a batch by a torchmetrics object, which would average over the batch.
+
+    Args:
+        metric: metric of images (B, 3, H, W) in [0, 1].
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+
+    def __call__(self, restored: Tensor, sharp: Tensor) -> Tensor:
+        """Return a score of each frame, (B,); ``restored`` is clamped to [0, 1]."""
+        metric = self.metric.to(restored.device)
+        scores = []
+        for frame, truth in zip(restored.clamp(0, 1), sharp, strict=True):
+            metric.reset()
+            metric.update(frame[None], truth[None])
+            scores.append(metric.compute().float().squeeze())
+        return torch.stack(scores)
 
 
 def psnr(restored: Tensor, sharp: Tensor) -> Tensor:

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from flowdeblur.evaluation.metrics import end_point_error, psnr, ssim
+from flowdeblur.evaluation.metrics import end_point_error, psnr
 from flowdeblur.networks.flow_part import predicts_flow
-from flowdeblur.training.objectives import Objective
-from flowdeblur.training.optimization import Optimization
 from flowdeblur.training.task import Task
-from flowdeblur.types import Batch, Network, Restoration
+from flowdeblur.types import Batch, Restoration
 
 
 class DeblurringTask(Task):
     """Restore sharp frames; flow is learned too if the objective has a term for it.
 
-    Args:
-        network: the network to train.
-        objective: what is minimized.
-        optimization: optimizer and schedule.
-        flow_first: steps at the start of the run that train the flow prediction only, which is
-            several times as fast. Without a flow term they train the whole network.
+    The arguments are those of :class:`Task`.
     """
-
-    score: ClassVar[str] = "val/psnr"
-    score_mode: ClassVar[str] = "max"
-
-    def __init__(
-        self,
-        network: Network,
-        objective: Objective,
-        optimization: Optimization,
-        flow_first: int = 0,
-    ) -> None:
-        super().__init__(network, objective, optimization)
-        self.flow_first = flow_first
 
     def training_forward(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
         """Restore; the first ``flow_first`` steps predict flow only and keep the blurry frame."""
@@ -54,17 +32,15 @@ class DeblurringTask(Task):
         return prediction.float()
 
     def scores(self, batch: Batch, prediction: Restoration) -> dict[str, Tensor]:
-        """PSNR and SSIM of the restored and the blurry frame.
+        """Scores by the metrics, of the restored frame and of the blurry one (``*_blurry``).
 
         If known, also the end-point error of the flow and statistics of the RNN weights.
         """
         sharp, blurry = batch["sharp"], self._blurry(batch)
-        scores = {
-            "psnr": psnr(prediction.restored, sharp),
-            "psnr_blurry": psnr(blurry, sharp),
-            "ssim": ssim(prediction.restored, sharp),
-            "ssim_blurry": ssim(blurry, sharp),
-        }
+        scores: dict[str, Tensor] = {}
+        for name, metric in self._metrics.items():
+            scores[name] = metric(prediction.restored, sharp)
+            scores[f"{name}_blurry"] = metric(blurry, sharp)
         if prediction.flows and "flow" in batch:
             scores["epe"] = end_point_error(
                 prediction.flows[-1], batch["flow"], batch.get("visible")

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.metrics import end_point_error
 from flowdeblur.networks.flow_part import flow_parameters, predicts_flow
-from flowdeblur.training.objectives import Objective
-from flowdeblur.training.optimization import Optimization
 from flowdeblur.training.task import Task
-from flowdeblur.types import Batch, Network, Restoration
+from flowdeblur.types import Batch, Restoration
 
 
 class FlowTask(Task):
     """Predict the flow between blurry frames.
 
-    The objective supervises it by true flow or by warping.
-
-    Args:
-        network: the network whose flow is trained.
-        objective: what is minimized.
-        optimization: optimizer and schedule.
-        flow_first: ignored; experiments and ``debug=fast`` set it for the task deblurring.
+    The objective supervises it by true flow or by warping; a restoration term is omitted. The
+    arguments are those of :class:`Task`; ``flow_first`` has no effect.
 
     Raises:
         UserError: the network predicts no flow.
     """
 
-    score: ClassVar[str] = "val/loss"
-    score_mode: ClassVar[str] = "min"
-
-    def __init__(
-        self,
-        network: Network,
-        objective: Objective,
-        optimization: Optimization,
-        flow_first: int = 0,
-    ) -> None:
-        super().__init__(network, objective, optimization)
+    def prepare(self) -> None:
+        """Keep the flow terms of the objective and the parameters that flow depends on."""
+        self.objective, network = self.objective.flow_terms(), self.network
         if not predicts_flow(network):
             raise UserError(
                 "task=flow: this model predicts no flow; choose model=proposed or bidirectional"

@@ -197,6 +197,10 @@ class Objective(nn.Module):
         )
         self.pyramid = pyramid
 
+    def flow_terms(self) -> Objective:
+        """Return the same objective without restoration."""
+        return Objective(warping=self.warping, end_point=self.end_point, sums=self.sums)
+
     def has_flow_term(self, batch: Batch, flow_offsets: Sequence[int]) -> bool:
         """Whether a term about flow applies."""
         supervised = self.end_point is not None and "flow" in batch

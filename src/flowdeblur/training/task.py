@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, Literal, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from flowdeblur.errors import RuntimeFailureError, UserError
+from flowdeblur.evaluation.metrics import FrameMetric
 from flowdeblur.training import processes
 from flowdeblur.training.objectives import Objective
 from flowdeblur.training.optimization import Optimization
@@ -24,23 +27,39 @@ class Task(L.LightningModule):
     Args:
         network: the network to train.
         objective: what is minimized.
-        optimization: optimizer and schedule.
+        optimization: optimizer, scheduler and parameter groups.
+        metrics: scores of restored frames by name, besides those that the task computes itself.
+        score: validation score that ranks checkpoints and runs of a sweep, such as ``val/psnr``.
+        score_mode: whether a higher (``max``) or a lower (``min``) score is better.
+        flow_first: steps at the start of the run that train the flow prediction only, which is
+            several times as fast; for tasks that train more than flow.
     """
 
-    score: ClassVar[str]
-    """Name of the validation metric that ranks checkpoints and runs of a sweep."""
-    score_mode: ClassVar[str]
-    """``max`` or ``min``."""
-
-    def __init__(self, network: Network, objective: Objective, optimization: Optimization) -> None:
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        optimization: Optimization,
+        *,
+        metrics: Mapping[str, FrameMetric],
+        score: str,
+        score_mode: Literal["max", "min"],
+        flow_first: int = 0,
+    ) -> None:
         super().__init__()
         self.network, self.objective = network, objective
+        self.score, self.score_mode, self.flow_first = score, score_mode, flow_first
+        self._metrics = dict(metrics)
         self.frame_scores: list[dict[str, float | str]] = []
         """Scores of every frame of the last test, with its ``key``."""
         self._optimization = optimization
         self._terms: list[Tensor] = []  # of the batches accumulated in this step
         self._suspects: list[str] = []  # samples of this process with a loss that is not finite
         self._means = FrameMeans()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Called at the end of the constructor; a task may adapt objective and network."""
 
     def training_forward(self, batch: Batch, *, keep_rnn_weights: bool = False) -> Restoration:
         """Run the part of the network that this task trains; returns float32 in any precision."""
@@ -81,7 +100,7 @@ class Task(L.LightningModule):
             samples = ", ".join(self._suspects) or "see the log of the other rank"
             raise RuntimeFailureError(
                 f"the loss is {loss.item()} at step {self.global_step}, samples {samples}: "
-                "training stopped; lower optimizer.optimizer.lr, or check these samples"
+                "training stopped; lower optimizer.lr, or check these samples"
             )
         self.log("train/loss", loss, prog_bar=True)
         if len(values) > 1:
@@ -155,7 +174,7 @@ class Task(L.LightningModule):
             if plugin.scaler is not None:
                 raise UserError(
                     "trainer.precision=16-mixed cannot clip the gradients of a fused optimizer; "
-                    "set trainer.precision=bf16-mixed, or optimizer.optimizer.fused=false"
+                    "set trainer.precision=bf16-mixed, or optimizer.fused=false"
                 )
             Precision.clip_gradients(plugin, optimizer, gradient_clip_val or 0.0)
         else:
@@ -163,8 +182,10 @@ class Task(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook."""
-        optimizer, scheduler = self._optimization.configure(self, self.trainer.max_steps)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        optimizer, scheduler = self._optimization.configure(cast(nn.Module, self.network))
+        if scheduler is None:
+            return optimizer
+        steps: dict[str, Any] = {"scheduler": scheduler, "interval": "step"}
+        if isinstance(scheduler, ReduceLROnPlateau):  # it reads the score after each validation
+            steps |= {"monitor": self.score, "frequency": int(self.trainer.val_check_interval)}
+        return {"optimizer": optimizer, "lr_scheduler": steps}
