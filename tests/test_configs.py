@@ -115,11 +115,11 @@ def test_rows_carry_the_papers_numbers(name):
 
 def test_the_papers_recipe():
     settings = plain(compose_config("experiment=paper"))
-    adam = settings["optimizer"]["optimizer"]
+    adam = settings["optimizer"]
     assert (adam["_target_"], adam["lr"], adam["betas"], adam["weight_decay"]) == (
         "torch.optim.Adam", 1e-3, [0.9, 0.999], 1e-6,
     )  # fmt: skip
-    assert settings["optimizer"]["schedule"] is None
+    assert not settings.get("scheduler")
     assert settings["trainer"]["max_steps"] == 800_000
     assert settings["trainer"]["gradient_clip_val"] is None
     assert (settings["data"]["batch_size"], settings["data"]["patch"]) == (20, [256, 256])
@@ -130,8 +130,8 @@ def test_the_papers_recipe():
 
 def test_the_released_codes_recipe():
     settings = plain(compose_config("experiment=released_code"))
-    assert settings["optimizer"]["optimizer"]["lr"] == 1e-4
-    assert settings["optimizer"]["schedule"]["last_step"] == 5_000_000
+    assert settings["optimizer"]["lr"] == 1e-4
+    assert settings["scheduler"]["last_step"] == 5_000_000
     assert settings["data"]["batch_size"] == 10
     assert settings["trainer"]["gradient_clip_val"] == 5000
     assert settings["model"]["padding"] == "constant"
@@ -141,16 +141,16 @@ BAD = [
     ({"objective.warping.wieght": 2}, r"objective.warping.wieght: .*did you mean weight"),
     ({"objective.warping.weight": "much"}, r"objective.warping.weight: expected float, got 'much'"),
     ({"objective.sums": "yes"}, r"objective.sums: expected bool, got 'yes'"),
-    ({"optimizer.schedule.warmup_steps": 1.5}, r"warmup_steps: expected int, got 1.5"),
+    ({"scheduler.warmup_steps": 1.5}, r"warmup_steps: expected int, got 1.5"),
     (
-        {"optimizer.optimizer._target_": "torch.optim.Adaam"},
-        r"optimizer.optimizer._target_: cannot import torch.optim.Adaam",
+        {"optimizer._target_": "torch.optim.Adaam"},
+        r"optimizer._target_: cannot import torch.optim.Adaam",
     ),
     ({"model.flow_offsets": [2]}, r"model: frame_offsets must hold 0 and every flow offset"),
     ({"model.width": 3}, r"model: width must be even"),
     ({"data.train.split": "trian"}, r"data.train.split: expected .*'trian'"),
     ({"data.train.duty_cycle": [0.5, 2.0]}, r"duty_cycle"),
-    ({"optimizer.optimizer.lr": "abc"}, r"optimizer.optimizer.lr: expected .*, got 'abc'"),
+    ({"optimizer.lr": "abc"}, r"optimizer.lr: expected .*, got 'abc'"),
     ({"model.frame_offsets": "both"}, r"model.frame_offsets: expected .*, got 'both'"),
     ({"model.frame_offsets": [0, "next"]}, r"model.frame_offsets: expected"),
     ({"callbacks.newest.mnoitor": "x"}, r"callbacks.newest.mnoitor: .*did you mean monitor"),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
 import torch
+import yaml
 from tests.composition import compose_config, plain
 from tests.disk import room_for
 from tests.weights.test_file import Bomb
@@ -36,7 +38,7 @@ def test_same_run_may_go_on(folder):
         ("model.width=12", "model.width=24, not 12"),
         ("seed=1", "seed=0, not 1"),
         ("data.batch_size=8", "data.batch_size=2, not 8"),
-        ("optimizer.optimizer.lr=0.1", "optimizer.optimizer.lr=0.001, not 0.1"),
+        ("optimizer.lr=0.1", "optimizer.lr=0.001, not 0.1"),
     ],
 )
 def test_another_run_does_not_go_on_here(folder, override, message):
@@ -45,6 +47,38 @@ def test_another_run_does_not_go_on_here(folder, override, message):
     with pytest.raises(UserError, match=message):
         folder.begin(config(override))
     assert folder.config.read_text() == before
+
+
+def test_a_config_of_an_earlier_version_is_the_same_run(tmp_path):
+    """Version 0.1 kept optimizer, schedule, groups and flow_first in one section."""
+    overrides = "experiment=paper", "scheduler=warmup_cosine", "data=scenes"
+    settings = plain(compose_config(*overrides, run_dir=tmp_path))
+    earlier = copy.deepcopy(settings)
+    scheduler, task = earlier.pop("scheduler"), earlier["task"]
+    del scheduler["_partial_"], scheduler["total_steps"], task["score"], task["score_mode"]
+    scheduler["_target_"] = "flowdeblur.optimization.WarmupCosine"
+    earlier["optimizer"] = {
+        "_target_": "flowdeblur.optimization.Optimization",
+        "optimizer": earlier["optimizer"],
+        "schedule": scheduler,
+        "groups": None,
+        "flow_first": task.pop("flow_first"),
+    }
+    task["_target_"] = "flowdeblur.tasks.DeblurringTask"
+    folder = RunFolder(tmp_path)
+    folder.config.write_text(yaml.safe_dump(earlier))
+    folder.check(settings)
+    longer = plain(compose_config(*overrides, "trainer.max_steps=900000", run_dir=tmp_path))
+    folder.check(longer)
+    for override, message in (
+        ("optimizer.lr=0.1", "optimizer.lr=0.001, not 0.1"),
+        ("scheduler.final=0.5", "scheduler.final=0.01, not 0.5"),
+        ("task.flow_first=3", "task.flow_first=0, not 3"),
+        ("task=flow", "task.score=val/psnr, not val/loss"),
+    ):
+        other = plain(compose_config(*overrides, override, run_dir=tmp_path))
+        with pytest.raises(UserError, match=message):
+            folder.check(other)
 
 
 def test_a_run_folder_that_cannot_be_made(tmp_path):

@@ -65,7 +65,9 @@ def main() -> None:
         left, top = place % 4 * (width + 4), place // 4 * (height + 18)
         draw.text((left + 2, top + 2), title, fill="black")
         canvas.paste(Image.fromarray(image[CROP]), (left, top + 16))
-    canvas = canvas.resize((canvas.width * 3 // 2, canvas.height * 3 // 2), Image.Resampling.LANCZOS)
+    canvas = canvas.resize(
+        (canvas.width * 3 // 2, canvas.height * 3 // 2), Image.Resampling.LANCZOS
+    )
     canvas.save(Path(__file__).with_name("controls.jpg"), quality=88)
 
 

@@ -33,23 +33,27 @@ import yaml
 
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
+from flowdeblur.legacy import modern
 
 log = logging.getLogger(__name__)
 
-SAME_RUN = ("seed", "model", "init", "task", "data", "objective", "optimizer")
-"""Sections that make a run what it is.
+SAME_RUN = (
+    *("seed", "model", "init", "task", "data"),
+    *("objective", "optimizer", "scheduler", "parameter_groups"),
+)
+"""Sections that identify a run.
 
-Budget, devices, loggers and callbacks may change when it goes on, and so may what stands in
+Budget, devices, loggers, metrics and callbacks may change when it resumes, and so may the keys of
 ``MAY_MOVE``.
 """
 
 PLACES = {"root", "cache", "photographs"}
-"""Keys that say where data lie, at any depth of a section."""
+"""Keys of folders of data, at any depth of a section."""
 
 _PROGRESS = "progress.json"
 
 MAY_MOVE = PLACES | {"workers", "device_batch_size", "eval_batch_size"}
-"""Those, and keys that say how data are served."""
+"""Those, and keys of how data are loaded."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +149,14 @@ class RunFolder:
         write_text(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """See that an earlier run in this folder, if there was one, was the same one.
+        """Check that an earlier run in this folder, if there was one, is the same run.
 
         Raises:
             UserError: the folder belongs to a run with another model, data, ...
         """
         if self.config.exists():
-            earlier = yaml.safe_load(self.config.read_text()) or {}
-            for key, old, new in _differences(earlier, config):
+            earlier = modern(yaml.safe_load(self.config.read_text()) or {})
+            for key, old, new in _differences(_identity(earlier), _identity(config)):
                 raise UserError(
                     f"{self.path} holds a run with {key}={old}, not {new}: "
                     "choose another hydra.run.dir, or delete it"
@@ -206,13 +210,27 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
+def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of ``SAME_RUN``; a schedule may follow the budget, which may change."""
+    sections = {key: config.get(key) or None for key in SAME_RUN} | {"seed": config.get("seed")}
+    budget = config.get("trainer", {}).get("max_steps")
+    if isinstance(scheduler := sections["scheduler"], Mapping):
+        sections["scheduler"] = {
+            key: "trainer.max_steps" if value == budget else value
+            for key, value in scheduler.items()
+        }
+    return sections
+
+
 def _differences(
     old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
     for key in dict.fromkeys([*old, *new]):
-        if key in MAY_MOVE if prefix else key not in SAME_RUN:
+        if key in MAY_MOVE:
             continue
         before, after = old.get(key), new.get(key)
+        if key == "_target_":  # a class may move between packages
+            before, after = (str(each).rpartition(".")[2] for each in (before, after))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             yield from _differences(before, after, f"{prefix}{key}.")
         elif before != after:

@@ -20,7 +20,7 @@ method: bayes
 metric: {name: val/psnr, goal: maximize}
 run_cap: 25
 parameters:
-  optimizer.optimizer.lr: {distribution: log_uniform_values, min: 0.00001, max: 0.1}
+  optimizer.lr: {distribution: log_uniform_values, min: 0.00001, max: 0.1}
   data.batch_size: {min: 1, max: 16}
   model: {values: [proposed, bidirectional]}
 """
@@ -35,7 +35,7 @@ def sweep(tmp_path):
 def psnr(values):
     """Best at lr 1e-3, batch 16, bidirectional."""
     return (
-        -((math.log10(values["optimizer.optimizer.lr"]) + 3) ** 2)
+        -((math.log10(values["optimizer.lr"]) + 3) ** 2)
         + values["data.batch_size"] / 16
         + (values["model"] == "bidirectional")
     )
@@ -69,7 +69,7 @@ def test_a_search_finds_what_it_looks_for(sweep, tmp_path):
         lr, batch = (point.parameters[key] for key in list(point.parameters)[:2])
         assert 1e-5 <= lr <= 0.1
         assert batch in range(1, 17)
-        assert f"optimizer.optimizer.lr={lr}" in point.overrides
+        assert f"optimizer.lr={lr}" in point.overrides
 
 
 def test_a_search_cut_short_is_the_same_search(sweep, tmp_path):

@@ -125,7 +125,7 @@ def test_overrides_replace_what_the_file_says(sweep):
     assert narrowed.points()[0].overrides == (
         "experiment=null", "logger=csv", "data.patch=[64,64]", "seed=1", "ablation=ours",
     )  # fmt: skip
-    widened = file.with_overrides(["optimizer.optimizer.lr=1e-3,0.01", "seed=0", "ablation=ours"])
+    widened = file.with_overrides(["optimizer.lr=1e-3,0.01", "seed=0", "ablation=ours"])
     assert names(widened.points()) == ["ours-lr0.001-seed0", "ours-lr0.01-seed0"]
     rows = file.with_overrides(["ablation=without_flow", "logger=[csv,wandb]", "seed=0"])
     assert rows.points()[0].overrides[1:] == (

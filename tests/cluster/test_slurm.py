@@ -34,8 +34,8 @@ HERE = [
 BUDGET = [
     "trainer.max_steps=30",
     "trainer.val_check_interval=5",
-    "optimizer.schedule=null",
-    "+optimizer.optimizer.eps=1e-4",  # tests/engine/test_distributed.py says why
+    "scheduler=constant",
+    "optimizer.eps=1e-4",  # tests/engine/test_distributed.py says why
 ]
 
 

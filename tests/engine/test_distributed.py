@@ -20,7 +20,7 @@ from flowdeblur.training.processes import FrameMeans
 
 # Flow comes first for two steps: parameters without gradients, and then with them. Adam with its
 # own epsilon of 1e-8 would divide rounding errors by each other where a gradient is next to 0.
-BUDGET = ["task.flow_first=2", "optimizer.schedule=null", "+optimizer.optimizer.eps=1e-4"]
+BUDGET = ["task.flow_first=2", "scheduler=constant", "optimizer.eps=1e-4"]
 TWO = ["trainer=ddp", "trainer.devices=2"]
 
 

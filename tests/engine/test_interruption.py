@@ -95,7 +95,7 @@ def metrics_left(folder):
 
 
 def test_a_moved_run_keeps_its_best_weights_and_few_checkpoints(run, tmp_path):
-    worse = ("optimizer.optimizer.lr=0.01", "optimizer.schedule=null", "task.flow_first=0")
+    worse = ("optimizer.lr=0.01", "scheduler=constant", "task.flow_first=0")
     _, folder = run(*worse, "trainer.max_steps=4")
     folder.rename(tmp_path / "moved")
     _, moved = run(*worse, "trainer.max_steps=6", folder="moved")
@@ -201,7 +201,7 @@ def test_best_weights_are_those_of_the_best_validation(run):
     import flowdeblur
     from flowdeblur import weights
 
-    _, folder = run("optimizer.optimizer.lr=0.003", "optimizer.schedule=null")
+    _, folder = run("optimizer.lr=0.003", "scheduler=constant")
     scores = {each["step"]: each["val/psnr"] for each in metrics_of(folder)["history"]}
     best = max(scores, key=scores.__getitem__)
     checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)

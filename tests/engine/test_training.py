@@ -83,7 +83,7 @@ def test_mixed_precision_clips_and_scores_as_float32_does(run):
     """The same weights, scored in both; the gradients are clipped with a fused optimiser."""
     _, float32 = run("trainer.max_steps=4")
     start = f"init.network={float32 / 'weights.safetensors'}"
-    still = "optimizer.optimizer.lr=0"
+    still = "optimizer.lr=0"
     assert run(start, still, folder="float32")[0] == 0
     status, mixed = run(
         start, still, "trainer.precision=bf16-mixed", "callbacks=release", folder="mixed"
@@ -138,9 +138,9 @@ def test_same_seed_same_run_other_seed_other_run(run):
 
 
 def test_a_finished_run_goes_on_with_a_larger_budget(run):
-    run("trainer.max_steps=2", "optimizer.schedule=null", folder="a")
-    status, extended = run("trainer.max_steps=6", "optimizer.schedule=null", folder="a")
-    _, straight = run("trainer.max_steps=6", "optimizer.schedule=null", folder="b")
+    run("trainer.max_steps=2", "scheduler=constant", folder="a")
+    status, extended = run("trainer.max_steps=6", "scheduler=constant", folder="a")
+    _, straight = run("trainer.max_steps=6", "scheduler=constant", folder="b")
     assert status == 0
     assert weights_equal(extended, straight)
     assert [each["step"] for each in metrics_of(extended)["history"]] == [2, 4, 6]
@@ -220,7 +220,7 @@ def test_a_truncated_newest_checkpoint_costs_some_steps_only(run, caplog):
 def test_start_from_weights(run):
     _, flow = run("task=flow", folder="flow")
     file = flow / "weights.safetensors"
-    still = ["optimizer.optimizer.lr=0", "optimizer.optimizer.weight_decay=0"]
+    still = ["optimizer.lr=0", "optimizer.weight_decay=0"]
     _, whole = run(f"init.network={file}", *still, folder="whole")
     assert weights_equal(flow, whole)
     _, started = run(f"init.flow={file}", "seed=7", *still, folder="flow-only")
@@ -231,7 +231,7 @@ def test_start_from_weights(run):
 
 
 def test_flow_training_leaves_the_rest_alone(run):
-    _, before = run("task=flow", "trainer.max_steps=1", "optimizer.optimizer.lr=0", folder="a")
+    _, before = run("task=flow", "trainer.max_steps=1", "optimizer.lr=0", folder="a")
     _, after = run("task=flow", "trainer.max_steps=2", folder="b")
     one, two = (load_file(each / "weights.safetensors") for each in (before, after))
     changed = {key for key in one if not torch.equal(one[key], two[key])}
@@ -254,7 +254,7 @@ def error_of(capsys) -> str:
         ("model=bidirectinal", "model=bidirectinal: no such option; did you mean bidirectional?"),
         ("trainer.max_stpes=3", "trainer.max_stpes: no such key; did you mean max_steps"),
         ("trainer.max_steps=abc", "trainer.max_steps: expected int, got 'abc'"),
-        ("optimizer.optimizer.lr=high", "optimizer.optimizer.lr: expected"),
+        ("optimizer.lr=high", "optimizer.lr: expected"),
         ("trainer.accelerator=tpux", "trainer: You selected an invalid accelerator name"),
         ("callbacks.newest.mode=maxx", "callbacks.newest"),
         ("seed=one", "seed: expected int from 0 to 2**32 - 1, got 'one'"),
@@ -354,7 +354,7 @@ def test_multirun_on_one_device(tmp_path, cache):
 
 def test_divergence_stops_with_step_and_sample(run, capsys):
     status, folder = run(
-        "optimizer.optimizer.lr=1e30", "optimizer.schedule=null", "trainer.gradient_clip_val=null"
+        "optimizer.lr=1e30", "scheduler=constant", "trainer.gradient_clip_val=null"
     )
     assert status == 1
     message = error_of(capsys)
@@ -365,8 +365,8 @@ def test_divergence_stops_with_step_and_sample(run, capsys):
 
 def test_flow_first(run):
     """The first steps change the flow subnet alone, where there is a flow to learn."""
-    budget = ("trainer.max_steps=2", "optimizer.schedule=null")
-    still = ("optimizer.optimizer.lr=0", "optimizer.optimizer.weight_decay=0")
+    budget = ("trainer.max_steps=2", "scheduler=constant")
+    still = ("optimizer.lr=0", "optimizer.weight_decay=0")
     _, start = run(*budget, *still, folder="start")
 
     def changed(*overrides, since=start):

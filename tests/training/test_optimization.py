@@ -6,61 +6,79 @@ import math
 
 import pytest
 import torch
-from tests.composition import make_model
+from tests.composition import compose_config, make_model
 
-from flowdeblur.training.optimization import Optimization, Polynomial, ReleasedGroups, WarmupCosine
+from flowdeblur.engine.configuration import instantiate, plain
+from flowdeblur.errors import UserError
+from flowdeblur.training.optimization import (
+    GroupsByName,
+    Optimization,
+    polynomial,
+    warmup_cosine,
+)
 
 adam = functools.partial(torch.optim.Adam, lr=1e-3)
 
 
-def factors(schedule, steps):
-    parameter = torch.nn.Linear(1, 1)
-    optimizer, scheduler = Optimization(optimizer=adam, schedule=schedule).configure(
-        parameter, steps
-    )
+def factors(scheduler, steps):
+    recipe = Optimization(adam, scheduler)
+    optimizer, scheduler = recipe.configure(torch.nn.Linear(1, 1))
     rates = []
     for _ in range(steps):
         rates.append(optimizer.param_groups[0]["lr"] / 1e-3)
         optimizer.step()
-        scheduler.step()
+        if scheduler is not None:
+            scheduler.step()
     return rates
 
 
 def test_warmup_then_cosine():
-    rates = factors(WarmupCosine(warmup_steps=4, final=0.1), 104)
+    schedule = functools.partial(warmup_cosine, total_steps=104, warmup_steps=4, final=0.1)
+    rates = factors(schedule, 104)
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert rates[54] == pytest.approx((1 + 0.1) / 2)
     assert rates[-1] == pytest.approx(0.1, abs=1e-3)
     assert all(a >= b for a, b in itertools.pairwise(rates[4:]))
 
 
-def test_polynomial_does_not_depend_on_the_budget():
-    schedule = Polynomial(last_step=100, power=2.0)
-    assert factors(schedule, 50)[:50] == pytest.approx([(1 - k / 100) ** 2 for k in range(50)])
+def test_polynomial():
+    rates = factors(functools.partial(polynomial, last_step=100, power=2.0), 50)
+    assert rates == pytest.approx([(1 - k / 100) ** 2 for k in range(50)])
 
 
 def test_constant_by_default():
     assert factors(None, 5) == [1.0] * 5
 
 
+def test_a_scheduler_of_torch():
+    step = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.1)
+    assert factors(step, 5) == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+
+
 def test_a_resumed_schedule_may_have_another_budget():
     module = torch.nn.Linear(1, 1)
-    recipe = Optimization(optimizer=adam, schedule=WarmupCosine())
-    _, short = recipe.configure(module, 10)
+    _, short = Optimization(adam, functools.partial(warmup_cosine, total_steps=10)).configure(
+        module
+    )
     state = short.state_dict()
-    optimizer, long = recipe.configure(module, 1000)
+    recipe = Optimization(adam, functools.partial(warmup_cosine, total_steps=1000))
+    optimizer, long = recipe.configure(module)
     long.load_state_dict(state)
     optimizer.step()
     long.step()
     assert long.get_last_lr()[0] == pytest.approx(1e-3 * (1 + math.cos(math.pi / 1000)) / 2)
 
 
-def test_released_groups():
+def test_the_released_codes_groups():
     network = make_model("proposed", width=4)
-    groups = ReleasedGroups(lr=1e-4, weight_decay=1e-6)(network)
-    settings = {
+    settings = plain(compose_config("experiment=released_code"))
+    make_optimizer, groups = (
+        instantiate(settings[key], key) for key in ("optimizer", "parameter_groups")
+    )
+    optimizer, _ = Optimization(make_optimizer, groups=groups).configure(network)
+    options = {
         id(parameter): (group["lr"], group["weight_decay"])
-        for group in groups
+        for group in optimizer.param_groups
         for parameter in group["params"]
     }
     named = dict(network.named_parameters())
@@ -78,8 +96,8 @@ def test_released_groups():
         "deblurring_subnet.rnn2.rnnw.bias": (2e-4, 1e-6),
         "deblurring_subnet.rnn2.rnnw.weight": (1e-4, 1e-6),
     }
-    assert {name: settings[id(named[name])] for name in expected} == expected
-    frozen = {name for name, each in named.items() if id(each) not in settings}
+    assert {name: options[id(named[name])] for name in expected} == expected
+    frozen = {name for name, each in named.items() if id(each) not in options}
     assert frozen == {
         name
         for name in named
@@ -88,8 +106,13 @@ def test_released_groups():
     assert not any(named[name].requires_grad for name in frozen)
 
 
+def test_a_rule_without_names_is_refused():
+    with pytest.raises(UserError, match=r"parameter_groups.rules: every rule needs names"):
+        GroupsByName([{"lr_factor": 2.0}])
+
+
 def test_frozen_parameters_are_not_optimised():
     module = torch.nn.Linear(2, 2)
     module.bias.requires_grad_(False)
-    optimizer, _ = Optimization(optimizer=adam).configure(module, 1)
+    optimizer, _ = Optimization(adam).configure(module)
     assert [p is module.weight for p in optimizer.param_groups[0]["params"]] == [True]

@@ -7,8 +7,8 @@ import torch
 from tests.composition import compose_config
 
 from flowdeblur.data.datamodule import collate
-from flowdeblur.engine.configuration import config_dir, instantiate, plain
-from flowdeblur.engine.training import make_network
+from flowdeblur.engine import assembly
+from flowdeblur.engine.configuration import config_dir, plain
 from flowdeblur.networks.initialization import layers
 from flowdeblur.scenes import Scenes
 
@@ -44,13 +44,7 @@ def compose(recipe: str, width: int = 2) -> dict:
 
 
 def make_task(settings):
-    return instantiate(
-        settings["task"],
-        "task",
-        network=make_network(settings),
-        objective=instantiate(settings["objective"], "objective"),
-        optimization=instantiate(settings["optimizer"], "optimizer"),
-    )
+    return assembly.make_task(settings, assembly.make_network(settings))
 
 
 def backward(task, batch, clip: float | None, factor: float = 1.0) -> None:
@@ -89,7 +83,7 @@ def test_the_unit_of_the_objective_decides_nothing(recipe):
 @pytest.mark.parametrize("recipe", OWN)
 def test_own_recipes_have_nothing_in_the_units_of_the_gradient(recipe):
     settings = compose(recipe)
-    optimizer = settings["optimizer"]["optimizer"]
+    optimizer = settings["optimizer"]
     assert optimizer["_target_"] == "torch.optim.AdamW"
     assert optimizer["eps"] <= 1e-20
     assert settings["trainer"]["gradient_clip_val"] is None
