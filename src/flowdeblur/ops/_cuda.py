@@ -11,15 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flowdeblur.ops import _triton
 from flowdeblur.ops._reference import state_dtype
 from flowdeblur.ops._tiles import Tiles, table
+from flowdeblur.ops._triton import channels_last, contiguous
+
+_PLANE_PIXELS = 4096  # of a plane that is one program
+_STRIP_PIXELS = 2048  # of a strip: three programs of 4 warps fit on a multiprocessor
+_MIN_STRIP = 16  # columns; fewer would use only a part of a memory access
+_FEW_LINES = 2**15  # of a channels_last map: below, a program takes half of the lanes
+_MAX_BLOCKS = 8  # of a row that backward_rows keeps in registers
 
 
 def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
     """Write the four directions' states of (B, C, H, W) features into ``out`` (B, 4C, H, W)."""
     batch, channels, height, width = features.shape
-    tiles = table().for_forward(batch * channels * min(height, width) * features.itemsize)
+    few = table().has_few_lines(batch * channels * min(height, width) * features.itemsize)
+    tiles = table().forward_few_lines if few else table().forward
     options = _options(features, tanh, tiles)
     tensors = (*_like(out, features, weights), out)
     with torch.cuda.device_of(out):  # type: ignore[no-untyped-call]
@@ -28,17 +35,17 @@ def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
             rows, columns = _row_tiles(width, align, tiles), _column_tiles(width, tiles)
             planes = columns["LANES"] // columns["COLUMNS"]
             parts = _cdiv(planes * height, rows["ROWS"]) + _cdiv(width, columns["COLUMNS"])
-            _triton.forward_contiguous[(_cdiv(batch * channels, planes) * 2 * parts,)](
+            contiguous.forward_contiguous[(_cdiv(batch * channels, planes) * 2 * parts,)](
                 *tensors, batch * channels, channels, height, width // align,
-                ALIGN=align, **rows, **columns, **options,
+                ALIGN=align, **rows, **columns, COLUMNS_FIRST=few, **options,
             )  # fmt: skip
         else:
             align = _alignment(channels, features)
-            lines = _channel_tiles(channels, tiles)
-            abreast = lines["LANES"] // lines["CHANNELS"]
-            parts = _cdiv(height, abreast) + _cdiv(width, abreast)
+            lines = _channel_tiles(channels, tiles.lanes, tiles.steps)
+            at_once = lines["LANES"] // lines["CHANNELS"]
+            parts = _cdiv(height, at_once) + _cdiv(width, at_once)
             grid = (batch * 2 * parts, _cdiv(channels, lines["CHANNELS"]))
-            _triton.forward_channels_last[grid](
+            channels_last.forward_channels_last[grid](
                 *tensors, channels // align, height, width, ALIGN=align, **lines, **options
             )
 
@@ -52,47 +59,105 @@ def backward(
     grad_features: Tensor,
     grad_weights: Tensor,
 ) -> None:
-    """Write the gradients into ``grad_features`` and ``grad_weights``: columns first, then rows."""
-    batch, channels, height, width = features.shape
-    tiles = table().backward
-    options = _options(features, tanh, tiles)
-    # The sum over directions stays in the type of the states until its last addition.
-    total = grad_features
-    if features.dtype != state_dtype(features.dtype):
-        total = torch.empty_like(grad_features, dtype=state_dtype(features.dtype))
-    inputs = (*_like(grad_weights, features, weights, states, grad), total)
+    """Write the gradients into ``grad_features`` and ``grad_weights``."""
+    inputs = _like(grad_weights, features, weights, states, grad)
+    run = _backward_contiguous if grad_weights.is_contiguous() else _backward_channels_last
     with torch.cuda.device_of(grad_weights):  # type: ignore[no-untyped-call]
-        if grad_weights.is_contiguous():
-            align = _alignment(width, features)
-            rows, columns = _row_tiles(width, align, tiles), _column_tiles(width, tiles)
-            sizes = (batch * channels, channels, height, width // align)
-            groups = _cdiv(batch * channels, columns["LANES"] // columns["COLUMNS"])
-            _triton.backward_columns[(groups * _cdiv(width, columns["COLUMNS"]),)](
-                *inputs, grad_weights, *sizes, ALIGN=align, **columns, **options
-            )
-            _triton.backward_rows[(_cdiv(batch * channels * height, rows["ROWS"]),)](
-                *inputs, grad_features, grad_weights, *sizes, ALIGN=align, **rows, **options
-            )
-        else:
-            align = _alignment(channels, features)
-            lines = _channel_tiles(channels, tiles)
-            for along_row, result in ((False, total), (True, grad_features)):
-                groups = _cdiv(height if along_row else width, lines["LANES"] // lines["CHANNELS"])
-                grid = (batch * groups, _cdiv(channels, lines["CHANNELS"]))
-                _triton.backward_channels_last[grid](
-                    *inputs, result, grad_weights, channels // align, height, width,
-                    ALONG_ROW=along_row, ALIGN=align, **lines, **options,
-                )  # fmt: skip
+        run(*inputs, tanh, grad_features, grad_weights)
 
 
-def _options(features: Tensor, tanh: bool, tiles: Tiles) -> dict[str, Any]:
-    """Return what every launch is told. FP fusion is asked for: Triton 3.10 stops to imply it."""
-    return {
-        "DOUBLE": features.dtype == torch.float64,
-        "TANH": tanh,
-        "num_warps": tiles.warps,
-        "enable_fp_fusion": True,
-    }
+def _backward_contiguous(
+    f: Tensor, w: Tensor, h: Tensor, g: Tensor, tanh: bool, gf: Tensor, gw: Tensor
+) -> None:
+    """Launch whole planes, or columns and then rows."""
+    batch, channels, height, width = f.shape
+    planes = batch * channels
+    align = _alignment(width, f)
+    strip = _strip(height, width, align)
+    if strip is not None:
+        whole = _power_of_two(width) == strip["COLUMNS"] <= 32 * min(align, 4)
+        total = gf if whole else _sum(f, gf, parts=1)
+        contiguous.backward_strips[(planes * _cdiv(width, strip["COLUMNS"]),)](
+            f, w, g, total, gw, channels, height, width // align,
+            ALIGN=align, **strip, ROWS_TOO=whole, **_options(f, tanh),
+        )  # fmt: skip
+        if whole:
+            return
+    tiles = table().backward
+    options = _options(f, tanh, tiles)
+    sizes = (planes, channels, height, width // align)
+    if strip is None:
+        total = _sum(f, gf, parts=2)
+        columns = _column_tiles(width, tiles)
+        groups = _cdiv(planes, columns["LANES"] // columns["COLUMNS"])
+        contiguous.backward_columns[(2 * groups * _cdiv(width, columns["COLUMNS"]),)](
+            f, w, h, g, total, gw, *sizes, ALIGN=align, **columns, **options
+        )
+    blocks = _cdiv(width, _scan(width, align))
+    rows = _row_tiles(width, align, tiles, blocks)
+    contiguous.backward_rows[(_cdiv(planes * height, rows["ROWS"]),)](
+        f, w, h, g, total, gf, gw, *sizes, ALIGN=align, **rows,
+        BLOCKS=blocks if blocks <= _MAX_BLOCKS else 0, PARTS=1 if strip else 2, **options,
+    )  # fmt: skip
+
+
+def _backward_channels_last(
+    f: Tensor, w: Tensor, h: Tensor, g: Tensor, tanh: bool, gf: Tensor, gw: Tensor
+) -> None:
+    """Launch columns and then rows."""
+    batch, channels, height, width = f.shape
+    tiles = table().backward
+    options = _options(f, tanh, tiles)
+    align = _alignment(channels, f)
+    few = batch * channels * min(height, width) < _FEW_LINES
+    lines = _channel_tiles(channels, max(32, tiles.lanes // 2) if few else tiles.lanes, tiles.steps)
+    at_once = lines["LANES"] // lines["CHANNELS"]
+    blocks = _cdiv(channels, lines["CHANNELS"])
+    sizes = (batch, channels // align, height, width)
+    total = _sum(f, gf, parts=2)
+    channels_last.backward_channels_last_columns[(2 * batch * _cdiv(width, at_once), blocks)](
+        f, w, h, g, total, gw, *sizes, ALIGN=align, **lines, **options
+    )
+    channels_last.backward_channels_last_rows[(batch * _cdiv(height, at_once), blocks)](
+        f, w, h, g, total, gf, gw, *sizes, ALIGN=align, **lines, **options
+    )
+
+
+def _sum(features: Tensor, grad_features: Tensor, parts: int) -> Tensor:
+    """Return memory for partial sums, in the type of the states until their last addition."""
+    dtype = state_dtype(features.dtype)
+    if parts == 1 and dtype == features.dtype:
+        return grad_features
+    return features.new_empty(parts * features.numel(), dtype=dtype)
+
+
+def _strip(height: int, width: int, align: int) -> dict[str, int] | None:
+    """Cut a plane into strips of whole columns, 16 pixels for each thread of a program.
+
+    The strip is the whole plane where that fits into 8 warps, with a row in one of them.
+
+    Returns:
+        Tiles of ``backward_strips``, None for columns that are too long.
+    """
+    align = min(align, 4)
+    rows, columns = _power_of_two(height), _power_of_two(width)
+    if rows * columns > _PLANE_PIXELS or columns > 32 * align:
+        columns = min(columns, _STRIP_PIXELS // rows)
+        if columns < min(_MIN_STRIP, width):
+            return None
+    warps = max(1, rows * columns // 512)
+    at_once = min(rows, max(1, 32 * warps * align // columns))
+    return {"STRETCHES": at_once, "STRETCH": rows // at_once, "COLUMNS": columns, "num_warps": warps}
+
+
+def _options(features: Tensor, tanh: bool, tiles: Tiles | None = None) -> dict[str, Any]:
+    """Return the options of every launch.
+
+    FP fusion is explicit because Triton 3.10 no longer enables it.
+    """
+    warps = {} if tiles is None else {"num_warps": tiles.warps}
+    double = features.dtype == torch.float64
+    return {"DOUBLE": double, "TANH": tanh, "enable_fp_fusion": True, **warps}
 
 
 def _like(result: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -104,16 +169,24 @@ def _like(result: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
 def _alignment(side: int, features: Tensor) -> int:
     """Return how many elements, 16 bytes at most, a load may take along a contiguous side.
 
-    Kernels get ``side // alignment`` and the alignment as a constant. Told the side alone, Triton
-    loads element by element where it is no multiple of 16, with three times the instructions.
+    Kernels get ``side // alignment`` and the alignment as a constant. From the side alone, Triton
+    would load single elements where it is no multiple of 16, with three times the instructions.
     """
     return math.gcd(side, 16 // features.itemsize)
 
 
-def _row_tiles(width: int, align: int, tiles: Tiles) -> dict[str, int]:
-    """Cut rows to one warp's widest load: wider, a row and its scan would spread over warps."""
-    scan = min(32 * align, _power_of_two(width))
-    return {"ROWS": tiles.scan // scan, "SCAN": scan}
+def _scan(width: int, align: int) -> int:
+    """Return the pixels of a row that a warp loads at a time.
+
+    More would spread a row and its scan over several warps.
+    """
+    return min(32 * align, _power_of_two(width))
+
+
+def _row_tiles(width: int, align: int, tiles: Tiles, blocks: int = 1) -> dict[str, int]:
+    """Choose how many rows a program scans: one for each warp at least, whatever the tiles say."""
+    scan = _scan(width, align)
+    return {"ROWS": max(tiles.warps, tiles.scan // (scan * _power_of_two(blocks))), "SCAN": scan}
 
 
 def _column_tiles(width: int, tiles: Tiles) -> dict[str, int]:
@@ -121,9 +194,8 @@ def _column_tiles(width: int, tiles: Tiles) -> dict[str, int]:
     return {"LANES": tiles.lanes, "COLUMNS": columns, "STEPS": tiles.steps}
 
 
-def _channel_tiles(channels: int, tiles: Tiles) -> dict[str, int]:
-    abreast = min(tiles.lanes, _power_of_two(channels))
-    return {"LANES": tiles.lanes, "CHANNELS": abreast, "STEPS": tiles.steps}
+def _channel_tiles(channels: int, lanes: int, steps: int) -> dict[str, int]:
+    return {"LANES": lanes, "CHANNELS": min(lanes, _power_of_two(channels)), "STEPS": steps}
 
 
 def _power_of_two(n: int) -> int:

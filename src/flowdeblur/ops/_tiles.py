@@ -58,14 +58,17 @@ class Table:
     forward_few_lines: Tiles = Tiles(warps=1, scan=256, lanes=64, steps=16)
     backward: Tiles = Tiles(warps=1, scan=256, lanes=64, steps=8)
 
-    def for_forward(self, line_bytes: int) -> Tiles:
-        """Choose by the bytes of one step of all lines.
+    def has_few_lines(self, line_bytes: int) -> bool:
+        """Whether one step of all lines, in bytes, is too little for the tiles of many lines.
 
-        An H100 needs 2 MB of loads under way to fill 3 TB/s at a latency of 0.7 us. A forward walk
+        An H100 needs 2 MB of loads in flight to reach 3 TB/s at a latency of 0.7 us. A forward walk
         has 4 x lines x bytes x steps of them: f and w in both directions.
         """
-        few = 4 * line_bytes * self.forward.steps < 2 * 2**20
-        return self.forward_few_lines if few else self.forward
+        return 4 * line_bytes * self.forward.steps < 2 * 2**20
+
+    def for_forward(self, line_bytes: int) -> Tiles:
+        """Choose by the bytes of one step of all lines."""
+        return self.forward_few_lines if self.has_few_lines(line_bytes) else self.forward
 
 
 def dump(table: Table, measured_on: str) -> str:
