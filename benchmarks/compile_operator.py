@@ -18,9 +18,8 @@ from pathlib import Path
 
 import torch
 import triton
-from triton.compiler import CompiledKernel
-
 from benchmarks.absent_gpu import LAYOUTS, compile_passes, cuda
+from triton.compiler import CompiledKernel
 
 SHAPES = [
     (20, 24, 128, 128), (20, 48, 64, 64), (20, 96, 32, 32),
@@ -28,7 +27,8 @@ SHAPES = [
 ]  # fmt: skip
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 TILES = (
-    "ALIGN", "ROWS", "SCAN", "BLOCKS", "STRETCHES", "STRETCH", "LANES", "COLUMNS", "CHANNELS", "STEPS",
+    "ALIGN", "ROWS", "SCAN", "BLOCKS", "STRETCHES", "STRETCH", "LANES", "COLUMNS", "CHANNELS",
+    "STEPS",
 )  # fmt: skip
 
 
@@ -103,7 +103,10 @@ def main() -> None:
                     tiles = " ".join(f"{k}={constants[k]}" for k in TILES if k in constants)
                     use = [str(value) for value in vars(resources(kernel)).values()]
                     row = ["x".join(map(str, shape)), layout, dtype, kernel.metadata.name, tiles]
-                    print(f"| {' | '.join([*row, str(kernel.metadata.num_warps), *use])} |", flush=True)
+                    print(
+                        f"| {' | '.join([*row, str(kernel.metadata.num_warps), *use])} |",
+                        flush=True,
+                    )
 
 
 if __name__ == "__main__":

@@ -187,7 +187,7 @@ def test_every_byte_read_was_written_and_inputs_stay(monkeypatch, tanh, dtype):
 
     for owner, name in [(torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")]:
         monkeypatch.setattr(owner, name, poisoned(getattr(owner, name)))
-    monkeypatch.setattr(_cpu, "_MOST_KEPT", 0)  # buffers of earlier calls hold their values
+    monkeypatch.setattr(_cpu, "_MAX_KEPT_BYTES", 0)  # buffers of earlier calls hold their values
     f, w = features.requires_grad_(), weights.requires_grad_()
     states = spatially_variant_rnn(f, w, tanh=tanh)
     grads = torch.autograd.grad(states, (f, w), grad)

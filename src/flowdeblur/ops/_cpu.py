@@ -1,14 +1,14 @@
 """The CPU kernel of the spatially variant RNN: row loops over planes.
 
-All four directions take one path. The lines of a direction lie down, so that a step is a row: each
-step is one ``torch.lerp`` over the rows of all planes. Planes that lie so already, in float32, are
-worked on in place; others are copied into buffers and out again. The copies transpose (left>right
-and right>left), cast (half types are computed in float32) and accept any strides.
+All four directions take one path. Scan lines are laid out so that a step is a contiguous row: each
+step is one ``torch.lerp`` over the rows of all planes. Planes that have this layout already, in
+float32, are processed in place; others are copied into buffers and out again. The copies transpose
+(left>right and right>left), cast (half types are computed in float32) and accept any strides.
 
-Copies and other operations on whole buffers run on all of torch's threads, rows on one. There are
-few of the former on purpose: each may wait for a thread that the operating system has put aside,
-and with other processes at work many small ones took ten times as long. ``docs/operator.md`` holds
-the timings of this design and of those that lost.
+Copies and other operations on whole buffers run on all of torch's threads, rows on one. The former
+are few on purpose: each may wait for a thread that the operating system has suspended, and on a
+busy machine many small ones took ten times as long. ``docs/operator.md`` lists the timings of this
+design and of the alternatives.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from flowdeblur.ops._reference import state_dtype
 
 # Elements of a buffer, 24 MiB in float32: larger ones are no faster.
 _BUFFER_ELEMENTS = 6 * 2**20
-# Bytes; four buffers, padded. Single planes may be larger than a buffer should be.
-_MOST_KEPT = 112 * 2**20
+# Four buffers, padded. Single planes may be larger than a buffer should be.
+_MAX_KEPT_BYTES = 112 * 2**20
 # Rows are padded by a cache line: at a distance of 4096 bytes and the like they would share a set
 # of the cache, and a transposing copy out took 8.6 ms instead of 2.9 ms.
 _PADDING = 16
@@ -35,8 +35,8 @@ def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
     """Write the four directions' states of (B, C, H, W) features into ``out`` (B, 4C, H, W)."""
     _touch(out)
     for (f_lines, w_lines, h_lines), buffers in _parts([features], [weights, out], buffers=2):
-        f = f_lines if _lie_down(f_lines) else buffers[0].copy_(f_lines)
-        in_place = _lie_down(h_lines)
+        f = f_lines if _is_contiguous_float(f_lines) else buffers[0].copy_(f_lines)
+        in_place = _is_contiguous_float(h_lines)
         for from_end in (0, 1):
             h = h_lines[:, from_end] if in_place else buffers[1]
             w = _activated(w_lines[:, from_end], tanh, h)
@@ -70,8 +70,8 @@ def backward(
     maps = [weights, grad, grad_weights]
     for lines, buffers in _parts([features, total], maps, buffers=4):
         f_lines, total_lines, w_lines, grad_lines, gw_lines = lines
-        f = f_lines if _lie_down(f_lines) else buffers[0].copy_(f_lines)
-        in_place = _lie_down(gw_lines)
+        f = f_lines if _is_contiguous_float(f_lines) else buffers[0].copy_(f_lines)
+        in_place = _is_contiguous_float(gw_lines)
         for from_end in (0, 1):
             h = gw_lines[:, from_end] if in_place else buffers[1]
             w = _activated(w_lines[:, from_end], tanh, buffers[2])
@@ -99,7 +99,7 @@ def _parts(
     Args:
         features: tensors (B, C, H, W).
         maps: tensors (B, 4C, H, W).
-        buffers: how many are wanted.
+        buffers: number of buffers.
 
     Yields:
         Views (b, c, T, L) of the features and (b, 2, c, T, L) of the maps: L lines of T steps, in
@@ -126,8 +126,8 @@ def _parts(
 def _touch(fresh: Tensor) -> None:
     """Have all threads touch each page of a dense tensor's fresh memory.
 
-    The operating system clears a page when it is first written. Rows that are worked on in place
-    are written by one thread, which would wait for half of the pages alone.
+    The operating system clears a page when it is first written. Rows that are processed in place
+    are written by one thread, which would wait for all of these pages.
     """
     fresh.as_strided([math.ceil(fresh.numel() / 256)], [256]).zero_()
 
@@ -143,9 +143,9 @@ class _Workspace(threading.local):
         self._kept = torch.empty(0, dtype=torch.uint8)
 
     def take(self, count: int, elements: int, dtype: torch.dtype) -> Tensor:
-        """Return ``count`` rows of ``elements``, with anything in them."""
+        """Return ``count`` uninitialized rows of ``elements``."""
         size = count * elements * dtype.itemsize
-        if size > _MOST_KEPT:
+        if size > _MAX_KEPT_BYTES:
             return torch.empty(count, elements, dtype=dtype)
         if self._kept.numel() < size:
             with torch.inference_mode(False):  # later calls may be outside of it
@@ -156,14 +156,14 @@ class _Workspace(threading.local):
 _WORKSPACE = _Workspace()
 
 
-def _lie_down(lines: Tensor) -> bool:
-    """Whether lines can be worked on where they are."""
+def _is_contiguous_float(lines: Tensor) -> bool:
+    """Whether lines can be processed in place."""
     return lines.stride(-1) == 1 and lines.dtype == state_dtype(lines.dtype)
 
 
 def _activated(weights: Tensor, tanh: bool, buffer: Tensor) -> Tensor:
-    """Lay weights down, in ``buffer`` unless they need no change."""
-    if _lie_down(weights):
+    """Return weights as contiguous lines, in ``buffer`` unless they need no change."""
+    if _is_contiguous_float(weights):
         return torch.tanh(weights, out=buffer) if tanh else weights
     buffer.copy_(weights)
     return buffer.tanh_() if tanh else buffer

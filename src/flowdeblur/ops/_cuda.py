@@ -1,6 +1,6 @@
 """Launches of the Triton kernels: how maps are cut into programs, and in which order they run.
 
-``docs/operator.md`` holds traffic, registers and reasons.
+``docs/operator.md`` lists memory traffic, registers and reasons.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from flowdeblur.ops._reference import state_dtype
 from flowdeblur.ops._tiles import Tiles, table
-from flowdeblur.ops._triton import channels_last, contiguous
+from flowdeblur.ops._triton import channels_last, contiguous_backward, contiguous_forward
 
 _PLANE_PIXELS = 4096  # of a plane that is one program
 _STRIP_PIXELS = 2048  # of a strip: three programs of 4 warps fit on a multiprocessor
@@ -35,7 +35,7 @@ def forward(features: Tensor, weights: Tensor, tanh: bool, out: Tensor) -> None:
             rows, columns = _row_tiles(width, align, tiles), _column_tiles(width, tiles)
             planes = columns["LANES"] // columns["COLUMNS"]
             parts = _cdiv(planes * height, rows["ROWS"]) + _cdiv(width, columns["COLUMNS"])
-            contiguous.forward_contiguous[(_cdiv(batch * channels, planes) * 2 * parts,)](
+            contiguous_forward.forward_contiguous[(_cdiv(batch * channels, planes) * 2 * parts,)](
                 *tensors, batch * channels, channels, height, width // align,
                 ALIGN=align, **rows, **columns, COLUMNS_FIRST=few, **options,
             )  # fmt: skip
@@ -77,7 +77,7 @@ def _backward_contiguous(
     if strip is not None:
         whole = _power_of_two(width) == strip["COLUMNS"] <= 32 * min(align, 4)
         total = gf if whole else _sum(f, gf, parts=1)
-        contiguous.backward_strips[(planes * _cdiv(width, strip["COLUMNS"]),)](
+        contiguous_backward.backward_strips[(planes * _cdiv(width, strip["COLUMNS"]),)](
             f, w, g, total, gw, channels, height, width // align,
             ALIGN=align, **strip, ROWS_TOO=whole, **_options(f, tanh),
         )  # fmt: skip
@@ -90,12 +90,12 @@ def _backward_contiguous(
         total = _sum(f, gf, parts=2)
         columns = _column_tiles(width, tiles)
         groups = _cdiv(planes, columns["LANES"] // columns["COLUMNS"])
-        contiguous.backward_columns[(2 * groups * _cdiv(width, columns["COLUMNS"]),)](
+        contiguous_backward.backward_columns[(2 * groups * _cdiv(width, columns["COLUMNS"]),)](
             f, w, h, g, total, gw, *sizes, ALIGN=align, **columns, **options
         )
     blocks = _cdiv(width, _scan(width, align))
     rows = _row_tiles(width, align, tiles, blocks)
-    contiguous.backward_rows[(_cdiv(planes * height, rows["ROWS"]),)](
+    contiguous_backward.backward_rows[(_cdiv(planes * height, rows["ROWS"]),)](
         f, w, h, g, total, gf, gw, *sizes, ALIGN=align, **rows,
         BLOCKS=blocks if blocks <= _MAX_BLOCKS else 0, PARTS=1 if strip else 2, **options,
     )  # fmt: skip
@@ -147,7 +147,12 @@ def _strip(height: int, width: int, align: int) -> dict[str, int] | None:
             return None
     warps = max(1, rows * columns // 512)
     at_once = min(rows, max(1, 32 * warps * align // columns))
-    return {"STRETCHES": at_once, "STRETCH": rows // at_once, "COLUMNS": columns, "num_warps": warps}
+    return {
+        "STRETCHES": at_once,
+        "STRETCH": rows // at_once,
+        "COLUMNS": columns,
+        "num_warps": warps,
+    }
 
 
 def _options(features: Tensor, tanh: bool, tiles: Tiles | None = None) -> dict[str, Any]:

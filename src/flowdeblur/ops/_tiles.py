@@ -1,8 +1,8 @@
-"""How the Triton kernels cut maps into programs: a table, or the file of a tuned one.
+"""How the Triton kernels cut maps into programs: the default table, or that of a file.
 
-Nothing is timed here: a launch follows from shapes and types alone, so that the same call gives the
-same bits on every run. Who has another GPU may time the candidates once
-(``flowdeblur benchmark operator --tune FILE``) and name the file in ``FLOWDEBLUR_OPERATOR_TILES``.
+Nothing is timed here: a launch depends on shapes and types only, so that the same call gives the
+same bits on every run. For another GPU, ``flowdeblur benchmark operator --tune FILE`` times the
+candidates once; ``FLOWDEBLUR_OPERATOR_TILES=FILE`` selects the result.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Tiles:
     Attributes:
         warps: warps a program.
         scan: elements of the rows that a program scans at a time.
-        lanes: columns, or channels of lines, that a program walks abreast.
+        lanes: columns, or channels of lines, that a program walks in parallel.
         steps: steps whose loads a walk issues together.
     """
 
@@ -43,15 +43,12 @@ class Tiles:
 class Table:
     """Tiles of every kind of launch.
 
-    The defaults have, as registers a thread on sm_90 for float32 and bfloat16: forward 56 and 48,
-    so that 36 and 42 of a multiprocessor's 64 warps fit; forward of few lines 112 and 80, for half
-    the waits; backward 128 and 128 in columns, 80 and 96 in rows. Nothing spills. No row depends on
-    the architecture or the type: nothing was timed that would tell them apart.
+    No row depends on the architecture or the type: no GPU was available for timings.
 
     Attributes:
-        forward: maps with many lines.
+        forward: both layouts, maps with many lines.
         forward_few_lines: maps whose lines are too few to fill the memory bus with 8 steps.
-        backward: all maps.
+        backward: rows, and all that is walked. Whole planes and strips follow from their size.
     """
 
     forward: Tiles = Tiles(warps=2, scan=512, lanes=128, steps=8)

@@ -142,7 +142,7 @@ class _Gradients(torch.autograd.Function):
 
 
 def _layout(weights: Tensor) -> torch.memory_format:
-    """Return the layout of all results: a rule of the arguments alone, so that devices agree."""
+    """Return the layout of all results: it depends on the arguments only, so that devices agree."""
     channels_last = weights.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if channels_last else torch.contiguous_format
 

@@ -12,13 +12,13 @@ from unittest import mock
 
 import numpy as np
 import torch
-from triton.compiler import CompiledKernel
-
 from benchmarks.absent_gpu import absent_gpu, cuda
-from flowdeblur.ops import _cuda
 from tests.ops.ptx.machine import Machine
 from tests.ops.ptx.memory import Memory
 from tests.ops.ptx.program import parse
+from triton.compiler import CompiledKernel
+
+from flowdeblur.ops import _cuda
 
 _parse = cache(parse)
 

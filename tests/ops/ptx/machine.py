@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from tests.ops.ptx.memory import Memory, Threads
 from tests.ops.ptx.program import Instruction, Program
 
@@ -144,6 +143,8 @@ class Machine:
         else:
             bits = 8 * dtype.itemsize
             value = np.array(int(operand.rstrip("U"), 0) % 2**bits, f"u{dtype.itemsize}")
+        if value.itemsize > dtype.itemsize:  # the lower part of a wide register
+            value = value.astype(f"u{dtype.itemsize}")
         return np.broadcast_to(value if value.dtype == dtype else value.view(dtype), self._shape)
 
     def _write(self, operand: str, value: Array, active: Array) -> None:
@@ -181,7 +182,9 @@ class Machine:
             value = self._compare(modifiers, operands)
         elif name in _FUNCTIONS:
             dtype = _TYPES[modifiers[-1]]
-            wide = np.dtype(_WIDER[dtype.str[1:]]) if name == "fma" or "wide" in modifiers else dtype
+            wide = (
+                np.dtype(_WIDER[dtype.str[1:]]) if name == "fma" or "wide" in modifiers else dtype
+            )
             inputs = [self._read(x, dtype).astype(wide) for x in operands[:2]]
             inputs += [self._read(x, wide if "wide" in modifiers else dtype) for x in operands[2:]]
             value = _FUNCTIONS[name](*inputs)

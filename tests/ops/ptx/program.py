@@ -43,7 +43,9 @@ class Program:
 def parse(ptx: str) -> Program:
     """Read the only kernel of a module. Scopes are ignored: their registers have distinct names."""
     head, _, body = ptx[ptx.index(".entry") :].partition("\n{")
-    body = re.sub(r"//.*|^\s*\.(loc|file|pragma|section).*", "", body[: body.index("\n}")], flags=re.M)
+    body = re.sub(
+        r"//.*|^\s*\.(loc|file|pragma|section).*", "", body[: body.index("\n}")], flags=re.M
+    )
     code: list[Instruction] = []
     labels: dict[str, int] = {}
     for statement in body.split(";"):

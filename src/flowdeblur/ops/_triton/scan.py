@@ -24,7 +24,7 @@ def activate(w, STATE: tl.constexpr, TANH: tl.constexpr):
     """Convert weights to the type of states, and take their tanh to an error of 2e-7."""
     w = w.to(STATE)
     if TANH:
-        if _COMPILED and is_cuda() and STATE == tl.float32:
+        if _COMPILED and is_cuda() and tl.float32 == STATE:
             # 2 / (1 + 2^(-2 log2(e) w)) - 1: a third of the instructions that the sigmoid takes,
             # because neither 2^x nor 1 / x handles denormal numbers.
             w = tl.inline_asm_elementwise(

@@ -1,12 +1,9 @@
-"""Kernels of contiguous maps.
+"""The backward kernels of contiguous maps.
 
-Forward: rows are scanned, columns are walked. All four directions run in one launch, programs that
-read the same features one after another, so that these come from the level-2 cache after their
-first read.
-
-Backward: a small plane, or a strip of all columns of a plane that is not tall, is one program that
-reads features and weights once and keeps the sum for gf in registers. Tall columns are walked, each
-sense by a program of its own, which writes a partial sum. Rows keep the sum in registers, too.
+A small plane is one program, which keeps features and their gradient in registers. Larger planes
+take two launches. Columns first: a strip of columns that are not tall is one program; tall columns
+are walked, each sense by a program of its own, which writes a partial sum. Then rows, which keep
+features and sums in registers, too.
 """
 
 # ruff: noqa: ANN001, ANN202, RUF005
@@ -17,131 +14,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from flowdeblur.ops._triton.scan import activate, gradients, joined, states, stretches
-from flowdeblur.ops._triton.walk import walk_backward, walk_forward
-
-
-@triton.jit
-def _plane_of_weights(plane, direction, channels):
-    """Return the plane of a (B, 4C, H, W) map that belongs to one (b, c) of (B, C, H, W)."""
-    return plane + (3 * (plane // channels) + direction) * channels
-
-
-@triton.jit
-def _rows(first, end, direction, channels, height, width, ROWS: tl.constexpr):
-    """Locate ROWS rows of all planes' rows, from the one numbered ``first``.
-
-    Returns:
-        Offsets (ROWS, 1) in (B, C, H, W) and (B, 4C, H, W) maps, and whether rows are before
-        ``end``.
-    """
-    row = first + tl.arange(0, ROWS)[:, None]
-    skipped = (3 * (row // height // channels) + direction) * channels
-    wide = row.to(tl.int64)
-    return wide * width, (wide + skipped.to(tl.int64) * height) * width, row < end
-
-
-@triton.jit
-def _columns(
-    group, strip, direction, planes, channels, height, width,
-    LANES: tl.constexpr, COLUMNS: tl.constexpr,
-):  # fmt: skip
-    """Locate COLUMNS columns of LANES / COLUMNS planes.
-
-    Returns:
-        Offsets (LANES,) of the first pixel walked in (B, C, H, W) and (B, 4C, H, W) maps, the step
-        to the next one, and lengths, 0 for lanes outside.
-    """
-    lane = tl.arange(0, LANES)
-    plane = group * (LANES // COLUMNS) + lane // COLUMNS
-    x = strip * COLUMNS + lane % COLUMNS
-    from_end = direction % 2
-    pixels = height * width
-    start = from_end * (height - 1) * width + x
-    return (
-        plane * pixels + start,
-        _plane_of_weights(plane, direction, channels) * pixels + start,
-        (1 - 2 * from_end) * width,
-        tl.where((x < width) & (plane < planes), height, 0),
-    )
-
-
-@triton.jit
-def _scan_forward(
-    f, w, h, width, inside,
-    FROM_END: tl.constexpr, STATE: tl.constexpr, TANH: tl.constexpr,
-    SCAN: tl.constexpr, STRETCH: tl.constexpr,
-):  # fmt: skip
-    """Scan rows that start at pointers f, w and h (ROWS, 1).
-
-    Beyond the width, f and w read as 0. That is the first block from the end, where the carry is 0.
-    """
-    column = tl.arange(0, SCAN)[None, :]
-    last_visited = tl.arange(0, SCAN // STRETCH)[None, :] == (0 if FROM_END else SCAN // STRETCH - 1)
-    carry = tl.zeros(inside.shape, STATE)
-    blocks = tl.cdiv(width, SCAN)
-    for block in range(blocks):
-        x = (blocks - 1 - block if FROM_END else block) * SCAN + column
-        mask = (x < width) & inside
-        ws = stretches(activate(tl.load(w + x, mask=mask, other=0.0), STATE, TANH), STRETCH)
-        fs = stretches(tl.load(f + x, mask=mask, other=0.0).to(STATE), STRETCH)
-        hs, last = states(fs, ws, carry, FROM_END)
-        tl.store(h + x, joined(hs).to(h.dtype.element_ty), mask=mask)
-        carry = tl.sum(tl.where(last_visited, last, 0.0), 1, keep_dims=True)
-
-
-@triton.jit(do_not_specialize=["planes", "channels", "height", "width_units"])
-def forward_contiguous(
-    f, w, h, planes, channels, height, width_units,
-    ALIGN: tl.constexpr, DOUBLE: tl.constexpr, TANH: tl.constexpr, ROWS: tl.constexpr,
-    SCAN: tl.constexpr, LANES: tl.constexpr, COLUMNS: tl.constexpr, STEPS: tl.constexpr,
-    COLUMNS_FIRST: tl.constexpr,
-):  # fmt: skip
-    """Compute all four directions.
-
-    The programs of a group of planes follow one another, those of its rows first. COLUMNS_FIRST
-    puts the columns of all planes before all rows: where programs are few, those that take longest
-    must not start last.
-    """
-    STATE: tl.constexpr = tl.float64 if DOUBLE else tl.float32
-    STRETCH: tl.constexpr = min(ALIGN, SCAN)
-    width = width_units * ALIGN
-    rows_of_group = LANES // COLUMNS * height
-    row_parts = 2 * tl.cdiv(rows_of_group, ROWS)
-    column_parts = 2 * tl.cdiv(width, COLUMNS)
-    if COLUMNS_FIRST:
-        walks = tl.cdiv(planes, LANES // COLUMNS) * column_parts
-        scans = tl.program_id(0) >= walks
-        index = tl.where(scans, tl.program_id(0) - walks, tl.program_id(0))
-        parts = tl.where(scans, row_parts, column_parts)
-        group = index // parts
-        part = index % parts
-    else:
-        group = tl.program_id(0) // (row_parts + column_parts)
-        part = tl.program_id(0) % (row_parts + column_parts)
-        scans = part < row_parts
-        part = tl.where(scans, part, part - row_parts)
-    if scans:
-        first = group * rows_of_group
-        end = tl.minimum(first + rows_of_group, planes * height)
-        first += part // 2 * ROWS
-        f_row, w_row, inside = _rows(first, end, part % 2, channels, height, width, ROWS)
-        if part % 2 == 0:
-            _scan_forward(
-                f + f_row, w + w_row, h + w_row, width, inside, False, STATE, TANH, SCAN, STRETCH
-            )
-        else:
-            _scan_forward(
-                f + f_row, w + w_row, h + w_row, width, inside, True, STATE, TANH, SCAN, STRETCH
-            )
-    else:
-        f_lane, w_lane, step, heights = _columns(
-            group.to(tl.int64), part // 2, 2 + part % 2, planes, channels, height, width,
-            LANES, COLUMNS,
-        )  # fmt: skip
-        walk_forward(
-            f + f_lane, w + w_lane, h + w_lane, step, step, height, heights, STATE, TANH, STEPS
-        )
+from flowdeblur.ops._triton.places import locate_columns, locate_rows, plane_of_weights
+from flowdeblur.ops._triton.scan import activate, gradients, joined, stretches
+from flowdeblur.ops._triton.walk import walk_backward
 
 
 @triton.jit
@@ -184,7 +59,7 @@ def backward_strips(
     first_row = tl.arange(0, STRETCHES)[:, None] * STRETCH
     pixel = first_row * width + x
     raw = _load(f + plane * height * width, pixel, first_row, width, height, inside, STRETCH)
-    place = _plane_of_weights(plane, FIRST, channels) * height * width
+    place = plane_of_weights(plane, FIRST, channels) * height * width
     next_w = _load(w + place, pixel, first_row, width, height, inside, STRETCH)
     next_g = _load(g + place, pixel, first_row, width, height, inside, STRETCH)
     fs = ()
@@ -199,7 +74,7 @@ def backward_strips(
             ws = ws + (activate(next_w[u], STATE, TANH),)
             gs = gs + (next_g[u].to(STATE),)
         if direction < 3:
-            place = _plane_of_weights(plane, direction + 1, channels) * height * width
+            place = plane_of_weights(plane, direction + 1, channels) * height * width
             next_w = _load(w + place, pixel, first_row, width, height, inside, STRETCH)
             next_g = _load(g + place, pixel, first_row, width, height, inside, STRETCH)
         if direction < 2:
@@ -214,7 +89,7 @@ def backward_strips(
                 gfs = gfs + (joined(gf_u),)
         else:
             gws, gfs, _ = gradients(fs, ws, gs, 0.0, 0.0, 0, direction % 2 == 1, True, TANH)
-        place = _plane_of_weights(plane, direction, channels) * height * width
+        place = plane_of_weights(plane, direction, channels) * height * width
         _store(gw + place, gws, pixel, first_row, width, height, inside)
         sums = ()
         for u in tl.static_range(STRETCH):
@@ -235,7 +110,7 @@ def backward_columns(
     from_end = tl.program_id(0) % 2
     strips = tl.cdiv(width, COLUMNS)
     group = (tl.program_id(0) // 2 // strips).to(tl.int64)
-    f_lane, w_lane, step, heights = _columns(
+    f_lane, w_lane, step, heights = locate_columns(
         group, tl.program_id(0) // 2 % strips, 2 + from_end, planes, channels, height, width,
         LANES, COLUMNS,
     )  # fmt: skip
@@ -254,10 +129,8 @@ def _scan_backward(
 ):  # fmt: skip
     """Write gw of one block of rows' pixels x (1, SCAN).
 
-    Args:
-        before: pixel before the block in its direction.
-        carry: gradient from the pixel after the block (ROWS, 1).
-        WHOLE: whether there are no such pixels.
+    ``before`` is the pixel before the block in its direction, carry the gradient from the pixel
+    after it (ROWS, 1). WHOLE: there are no such pixels.
 
     Returns:
         The addend to gf, and the gradient for the next block.
@@ -307,7 +180,7 @@ def backward_rows(
     part_stride = planes.to(tl.int64) * height * width
     first = tl.program_id(0) * ROWS
     column = tl.arange(0, SCAN)[None, :]
-    f_row, _, inside = _rows(first, planes * height, 0, channels, height, width, ROWS)
+    f_row, _, inside = locate_rows(first, planes * height, 0, channels, height, width, ROWS)
     f += f_row
     total += f_row
     gf += f_row
@@ -319,7 +192,9 @@ def backward_rows(
         fs = fs + (tl.load(f + x, mask=mask, other=0.0).to(STATE),)
         totals = totals + (_total(total, x, mask, part_stride, PARTS),)
     for direction in tl.static_range(2):
-        _, w_row, inside = _rows(first, planes * height, direction, channels, height, width, ROWS)
+        _, w_row, inside = locate_rows(
+            first, planes * height, direction, channels, height, width, ROWS
+        )
         carry = tl.zeros([ROWS, 1], STATE)
         if BLOCKS > 0:
             sums = ()
