@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install hostile train test test-slow test-gpu test-cluster check table2 table3 table4 wheel lock clean
+.PHONY: help install hostile train test test-slow test-gpu gpu test-cluster check table2 table3 table4 wheel lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,12 @@ test-slow: install ## run the tests that take minutes
 
 test-gpu: install ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+DEVICE ?= cuda
+MINUTES ?= 60
+GPU_OUT ?= runs/gpu
+gpu: install ## measure all that needs a GPU, for MINUTES=60, into GPU_OUT=runs/gpu; DEVICE=cpu tries it at tiny sizes
+	$(BIN)/python -m benchmarks.gpu --device $(DEVICE) --minutes $(MINUTES) --out $(GPU_OUT)
 
 test-cluster: install ## run jobs on a SLURM of two nodes on this machine; apt-get installs slurm-wlm if need be and possible
 	sh tests/cluster/install.sh && $(BIN)/python -m pytest -m cluster tests/cluster || test $$? = 75

@@ -9,18 +9,24 @@ import torch
 from tests.ops.oracle import make_inputs
 
 from flowdeblur.benchmarks import operator
+from flowdeblur.benchmarks.operator_providers import (
+    Provider,
+    associative_scan,
+    four_directions,
+    step_loop,
+)
 from flowdeblur.errors import UserError
 from flowdeblur.ops import spatially_variant_rnn_reference
 
 
 @pytest.mark.parametrize(
     "line",
-    [operator._step_loop, partial(operator._associative_scan, mode="generic")],
+    [step_loop, partial(associative_scan, mode="generic")],
     ids=["step loop", "associative scan"],
 )
 def test_what_is_compared_computes_the_same(line):
     features, weights, _ = make_inputs(2, 3, 5, 7, dtype=torch.float64)
-    actual = operator._four_directions(line)(features, weights)
+    actual = four_directions(line)(features, weights)
     torch.testing.assert_close(actual, spatially_variant_rnn_reference(features, weights))
 
 
@@ -55,3 +61,47 @@ def test_a_wrong_shape_is_told(shape):
 def test_tuning_needs_a_gpu(tmp_path):
     with pytest.raises(UserError, match="--tune"):
         operator.main(["--device", "cpu", "--tune", str(tmp_path / "tiles.json")])
+
+
+def test_only_the_chosen_providers_are_measured(capsys):
+    arguments = ["--shapes", "1x1x2x3", "--dtypes", "float32", "--repetitions", "1"]
+    operator.main([*arguments, "--device", "cpu", "--providers", "step_loop"])
+    table = capsys.readouterr().out
+    assert "| step loop |" in table
+    assert "| flowdeblur |" not in table
+
+
+def test_an_unknown_provider_is_an_error():
+    with pytest.raises(UserError, match=r"--providers nothing: .*flowdeblur, step_loop"):
+        operator.main(["--device", "cpu", "--providers", "nothing"])
+
+
+def test_a_run_that_ends_early_keeps_its_results(tmp_path, monkeypatch):
+    measure = operator.measure
+
+    def until_the_second_size(shape, *rest):
+        if shape[0] == 2:
+            raise KeyboardInterrupt
+        return measure(shape, *rest)
+
+    monkeypatch.setattr(operator, "measure", until_the_second_size)
+    arguments = ["--shapes", "1x1x2x3", "2x1x2x3", "--dtypes", "float32", "--repetitions", "1"]
+    with pytest.raises(KeyboardInterrupt):
+        operator.main([*arguments, "--device", "cpu", "--out", str(tmp_path / "table")])
+    assert "| 1x1x2x3 | float32 | flowdeblur |" in (tmp_path / "table.md").read_text()
+
+
+def test_a_provider_that_fails_is_reported_and_left_out(monkeypatch, capsys):
+    def fails(features, weights):
+        raise ZeroDivisionError("on purpose")
+
+    broken = {
+        "broken": Provider("broken", fails),
+        "loop": Provider("loop", four_directions(step_loop)),
+    }
+    monkeypatch.setattr(operator, "providers", lambda device: broken)
+    arguments = ["--shapes", "1x1x2x3", "--dtypes", "float32", "--repetitions", "1"]
+    operator.main([*arguments, "--device", "cpu"])
+    output = capsys.readouterr().out
+    assert "broken: ZeroDivisionError: on purpose" in output
+    assert "| loop |" in output

@@ -58,7 +58,7 @@ def test_the_tuner_takes_the_fastest_of_each_kind(tmp_path, monkeypatch):
         "backward": Tiles(2, 256, 64, 16),
     }
 
-    def make_pass(shape, dtype, device, *, gradient):
+    def make_pass(shape, dtype, device, layout, *, gradient):
         few = shape[0] == 1
         kind = "backward" if gradient else "forward_few_lines" if few else "forward"
         return lambda: kind
@@ -70,7 +70,9 @@ def test_the_tuner_takes_the_fastest_of_each_kind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tune, "_make_pass", make_pass)
     path = tmp_path / "tiles.json"
-    path.write_text(tune.tune(clock, "a clock of the test", repetitions=1))
+    saved = []
+    path.write_text(tune.tune(clock, "a clock of the test", repetitions=1, save=saved.append))
+    assert len(saved) == 3
     assert load(str(path)) == Table(**best)
     assert json.loads(path.read_text())["measured_on"] == "a clock of the test"
     assert launches.table() == Table()

@@ -1,4 +1,4 @@
-"""Time and bandwidth of the spatially variant RNN alone, beside other ways to compute it."""
+"""Time and bandwidth of the spatially variant RNN and of other ways to compute it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from flowdeblur.benchmarks.gpu_timing import captured, kernel_microseconds, seconds_on_gpu
 from flowdeblur.benchmarks.machine import peak_mib
+from flowdeblur.benchmarks.operator_providers import Operator, Provider, providers
 from flowdeblur.benchmarks.plot import bars
 from flowdeblur.benchmarks.tune import tune
 from flowdeblur.devices import describe_device, find_device
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 from flowdeblur.ops import spatially_variant_rnn
-from flowdeblur.ops._reference import DIRECTIONS
 from flowdeblur.ops._tiles import VARIABLE
-
-Operator = Callable[[Tensor, Tensor], Tensor]
-Line = Callable[[Tensor, Tensor, int, bool], Tensor]
 
 # The three levels of the network: batches of 256 x 256 crops, and one 720p frame.
 TRAINING = [(20, 24, 128, 128), (10, 24, 128, 128), (10, 48, 64, 64), (10, 96, 32, 32)]
@@ -51,13 +49,12 @@ class Row:
         provider: the way.
         what: a key of PASSES.
         median_us: median time.
-        low_us: time below which a fifth of the repetitions lie.
-        high_us: time above which a fifth lie.
+        low_us: 20th percentile of the time.
+        high_us: 80th percentile.
         gb_per_s: bytes that have to move over the median time.
         percent_of_copy: bandwidth over that of a copy of the weights, measured in the same turns.
         host_us: median time until the call returns; on a GPU, the time to launch it.
-        peak_mib: memory that a pass takes at its highest, inputs not counted; None where it cannot
-            be told.
+        peak_mib: peak memory of a pass without its inputs; None where it cannot be measured.
     """
 
     shape: tuple[int, ...]
@@ -81,8 +78,9 @@ def main(argv: Sequence[str]) -> int:
         epilog="example: flowdeblur benchmark operator --shapes 1x24x360x640 --dtypes float32",
     )
     parser.add_argument("--shapes", nargs="+", metavar="BxCxHxW", help="of the features")
+    parser.add_argument("--providers", nargs="+", metavar="NAME", help="default: all of them")
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["float32", "bfloat16"])
-    parser.add_argument("--channels-last", action="store_true", help="lay all tensors out NHWC")
+    parser.add_argument("--channels-last", action="store_true", help="measure NHWC tensors")
     parser.add_argument("--repetitions", type=int, metavar="N", help="default: 5, on a GPU 50")
     parser.add_argument("--device", choices=SHAPES, help="default: a GPU if there is one")
     parser.add_argument("--out", type=Path, help="write OUT.md, OUT.json and OUT.svg")
@@ -95,27 +93,43 @@ def main(argv: Sequence[str]) -> int:
     if arguments.tune is not None:
         if device.type != "cuda":
             raise UserError("--tune: the CPU has no tiles to tune; leave the option out")
-        write_text(arguments.tune, tune(seconds_on_gpu, describe_device(device)))
+        save = partial(write_text, arguments.tune)
+        tune(seconds_on_gpu, describe_device(device), save=save)
         print(f"export {VARIABLE}={arguments.tune}")
         return 0
     shapes = [_shape(text) for text in arguments.shapes or ()] or SHAPES[device.type]
     repetitions = arguments.repetitions or REPETITIONS[device.type]
     layout = torch.channels_last if arguments.channels_last else torch.contiguous_format
+    chosen = _choose(arguments.providers, device)
+    header = _header(device, repetitions, layout)
     rows: list[Row] = []
     for shape in shapes:
         for dtype in arguments.dtypes:
             print(f"{'x'.join(map(str, shape))} {dtype}", flush=True)
-            rows += measure(shape, dtype, device, repetitions, layout)
-    header = _header(device, repetitions, layout)
-    table = to_markdown(header, rows)
-    print(f"\n{table}")
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(arguments.out.with_suffix(".md"), table)
-        content = {"measured": header, "rows": [asdict(row) for row in rows]}
-        write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
-        write_text(arguments.out.with_suffix(".svg"), _plot(header, rows))
+            rows += measure(shape, dtype, device, repetitions, layout, chosen)
+            if arguments.out is not None:  # a run that is killed keeps what it has measured
+                _write(arguments.out, header, rows)
+    print(f"\n{to_markdown(header, rows)}")
     return 0
+
+
+def _write(out: Path, header: str, rows: Sequence[Row]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out.with_suffix(".md"), to_markdown(header, rows))
+    content = {"measured": header, "rows": [asdict(row) for row in rows]}
+    write_text(out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+    write_text(out.with_suffix(".svg"), _plot(header, rows))
+
+
+def _choose(names: Sequence[str] | None, device: torch.device) -> list[Provider]:
+    available = providers(device)
+    unknown = set(names or ()) - set(available)
+    if unknown:
+        raise UserError(
+            f"--providers {' '.join(sorted(unknown))}: on {device.type} choose from "
+            f"{', '.join(available)}"
+        )
+    return [available[name] for name in names or available]
 
 
 def measure(
@@ -123,9 +137,13 @@ def measure(
     dtype: str,
     device: torch.device,
     repetitions: int,
-    layout: torch.memory_format = torch.contiguous_format,
+    layout: torch.memory_format,
+    chosen: Sequence[Provider],
 ) -> list[Row]:
-    """Time every provider and pass at one size; they take turns, to bear a noisy machine."""
+    """Time every provider and pass at one size, in turns, so that all see the same noise.
+
+    A provider that fails is reported and left out.
+    """
     batch, channels, height, width = shape
     make = partial(torch.randn, device=device, dtype=DTYPES[dtype])
     f = make(shape).contiguous(memory_format=layout).requires_grad_()
@@ -137,13 +155,17 @@ def measure(
         ("copy", "forward"): lambda: target.copy_(g),
         ("tanh of the weights, for scale", "forward"): lambda: torch.tanh(w.detach()),
     }
-    for name, operator, differentiable in _providers(device):
-        runs[name, "forward"] = partial(_forward, operator, f, w)
-        if differentiable:
-            runs[name, "backward"] = partial(_backward, operator(f, w), f, w, g)
-            runs[name, "both"] = partial(_both, operator, f, w, g)
+    torch.compiler.reset()  # else a compiled provider would run uncompiled after eight sizes
+    for provider in chosen:
+        try:
+            runs |= _passes(provider, f, w, g)
+        except Exception as error:  # whatever another implementation raises, the rest is measured
+            print(f"  {provider.name}: {type(error).__name__}: {error}".splitlines()[0], flush=True)
     peaks = {key: peak_mib(run, device) for key, run in runs.items()}
     times = _take_turns(runs, device, repetitions)
+    if device.type == "cuda" and ("flowdeblur", "both") in runs:
+        for name, microseconds in kernel_microseconds(runs["flowdeblur", "both"]).items():
+            print(f"  {microseconds:8.1f} us {name}", flush=True)
     copies = times.pop(("copy", "forward"))
     copied = 2 * g.nbytes / statistics.median(on_device for on_device, _ in copies)
     rows = []
@@ -159,6 +181,38 @@ def measure(
             )
         )  # fmt: skip
     return rows
+
+
+def _passes(
+    provider: Provider, f: Tensor, w: Tensor, g: Tensor
+) -> dict[tuple[str, str], Callable[[], object]]:
+    """Return the passes of a provider, after one call of each: the first one may compile."""
+    operator, name = provider.operator, provider.name
+    runs: dict[tuple[str, str], Callable[[], object]] = {
+        (name, "forward"): partial(_forward, operator, f, w)
+    }
+    if provider.differentiable:
+        runs[name, "backward"] = partial(_backward, operator(f, w), f, w, g)
+        runs[name, "both"] = partial(_both, operator, f, w, g)
+    for run in runs.values():
+        run()
+    if f.is_cuda and operator is spatially_variant_rnn:
+        for what in ("forward", "both"):
+            runs[f"{name}, CUDA graph", what] = captured(runs[name, what])
+    return runs
+
+
+def _forward(operator: Operator, f: Tensor, w: Tensor) -> Tensor:
+    with torch.no_grad():
+        return operator(f, w)
+
+
+def _backward(h: Tensor, f: Tensor, w: Tensor, g: Tensor) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(h, (f, w), g, retain_graph=True)
+
+
+def _both(operator: Operator, f: Tensor, w: Tensor, g: Tensor) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(operator(f, w), (f, w), g)
 
 
 def to_markdown(header: str, rows: Iterable[Row]) -> str:
@@ -186,77 +240,6 @@ def to_markdown(header: str, rows: Iterable[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _providers(device: torch.device) -> list[tuple[str, Operator, bool]]:
-    """Return name, operator and whether it is differentiated here."""
-    providers = [
-        ("flowdeblur", spatially_variant_rnn, True),
-        ("step loop", _four_directions(_step_loop), True),
-    ]
-    if device.type == "cuda":
-        compiled = torch.compile(_four_directions(_associative_scan), dynamic=False)
-        providers.append(("associative_scan, compiled", compiled, False))
-        if importlib.util.find_spec("accelerated_scan"):
-            providers.append(("accelerated-scan", _four_directions(_accelerated_scan), True))
-    return providers
-
-
-def _four_directions(line: Line) -> Operator:
-    def operator(features: Tensor, weights: Tensor) -> Tensor:
-        maps = zip(weights.chunk(4, dim=1), DIRECTIONS, strict=True)
-        return torch.cat([line(features, w, dim, from_end) for w, (dim, from_end) in maps], dim=1)
-
-    return operator
-
-
-def _step_loop(f: Tensor, w: Tensor, dim: int, from_end: bool) -> Tensor:
-    steps = list(zip(f.unbind(dim), w.unbind(dim), strict=True))
-    h = torch.zeros_like(steps[0][0])
-    states = []
-    for f_t, w_t in reversed(steps) if from_end else steps:
-        h = torch.lerp(f_t, h, w_t)
-        states.append(h)
-    return torch.stack(states[::-1] if from_end else states, dim)
-
-
-def _associative_scan(
-    f: Tensor, w: Tensor, dim: int, from_end: bool, mode: str = "pointwise"
-) -> Tensor:
-    from torch._higher_order_ops.associative_scan import associative_scan
-
-    pairs = (w, (1 - w) * f)
-    states: Tensor
-    _, states = associative_scan(_compose, pairs, dim, reverse=from_end, combine_mode=mode)
-    return states
-
-
-def _compose(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return left[0] * right[0], left[1] * right[0] + right[1]
-
-
-def _accelerated_scan(f: Tensor, w: Tensor, dim: int, from_end: bool) -> Tensor:
-    from accelerated_scan.scalar import scan  # type: ignore[import-not-found]
-
-    gates, inputs = (x.movedim(dim, 3) for x in (w, (1 - w) * f))
-    if from_end:
-        gates, inputs = gates.flip(3), inputs.flip(3)
-    lines = scan(*(x.flatten(0, 1).contiguous() for x in (gates, inputs)))
-    states: Tensor = lines.view(gates.shape)
-    return (states.flip(3) if from_end else states).movedim(3, dim)
-
-
-def _forward(operator: Operator, f: Tensor, w: Tensor) -> Tensor:
-    with torch.no_grad():
-        return operator(f, w)
-
-
-def _backward(h: Tensor, f: Tensor, w: Tensor, g: Tensor) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(h, (f, w), g, retain_graph=True)
-
-
-def _both(operator: Operator, f: Tensor, w: Tensor, g: Tensor) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(operator(f, w), (f, w), g)
-
-
 def _take_turns(
     runs: dict[tuple[str, str], Callable[[], object]], device: torch.device, repetitions: int
 ) -> dict[tuple[str, str], list[tuple[float, float]]]:
@@ -277,23 +260,6 @@ def _seconds(run: Callable[[], object]) -> tuple[float, float]:
     return seconds, seconds
 
 
-def seconds_on_gpu(run: Callable[[], object]) -> tuple[float, float]:
-    """Time on the device, from a cold level-2 cache (many sizes would fit in it), and to launch."""
-    torch.empty(2**28, dtype=torch.uint8, device="cuda").zero_()
-    start, end = (
-        torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        for _ in range(2)
-    )
-    start.record()
-    called = time.perf_counter()
-    run()
-    returned = time.perf_counter()
-    end.record()
-    end.synchronize()
-    milliseconds: float = start.elapsed_time(end)
-    return milliseconds / 1e3, returned - called
-
-
 def _quantile(seconds: list[float], q: float) -> float:
     return torch.tensor(seconds, dtype=torch.float64).quantile(q).item()
 
@@ -311,8 +277,8 @@ def _plot(header: str, rows: Sequence[Row]) -> str:
         if row.what != "both":
             title = f"{'x'.join(map(str, row.shape))} {row.dtype}"
             label = f"{row.provider}, {row.what}"
-            told = f"{row.percent_of_copy:.0f} %, {row.median_us:.0f} us"
-            groups.setdefault(title, []).append((label, row.percent_of_copy, told))
+            text = f"{row.percent_of_copy:.0f} %, {row.median_us:.0f} us"
+            groups.setdefault(title, []).append((label, row.percent_of_copy, text))
     return bars(f"Bandwidth in percent of a copy's. {header}", groups, full=100)
 
 

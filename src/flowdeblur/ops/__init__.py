@@ -1,4 +1,4 @@
-"""The spatially variant RNN and backward warping. Imports nothing else of the project."""
+"""The spatially variant RNN and backward warping."""
 
 from flowdeblur.ops._reference import spatially_variant_rnn_reference
 from flowdeblur.ops.spatially_variant_rnn import spatially_variant_rnn

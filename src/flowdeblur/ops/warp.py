@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def inside(flow: Tensor) -> Tensor:
-    """Tell which pixels a flow keeps inside the picture.
+    """Mark the pixels that a flow keeps inside the image.
 
     Args:
         flow: (B, 2, H, W) in pixels.
