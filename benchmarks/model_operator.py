@@ -164,21 +164,21 @@ def works(kernel: CompiledKernel, shape: tuple[int, ...], itemsize: int) -> list
             return [_times(walks, groups), _times(scans, groups)]
         runs = min(groups, 60)  # fewer, larger groups cost less time to simulate
         return [_times(x, groups / runs) for _ in range(runs) for x in (scans, walks)]
+    saved = 2 * unit / c["STEPS"]
+    if name == "backward_columns":
+        groups = _cdiv(batch * channels, c["LANES"] // c["COLUMNS"])
+        programs = 2 * groups * _cdiv(width, c["COLUMNS"])
+        columns = Work(programs, _cdiv(height, c["STEPS"]), 0.0, walk)
+        return [_moving(columns, 8 * unit + saved + 2 * sums)]
     at_once, blocks = c["LANES"] // c["CHANNELS"], _cdiv(channels, c["CHANNELS"])
     rows = Work(batch * _cdiv(height, at_once) * blocks, _cdiv(width, c["STEPS"]), 0.0, walk)
     columns = Work(batch * _cdiv(width, at_once) * blocks, _cdiv(height, c["STEPS"]), 0.0, walk)
     if name == "forward_channels_last":
-        pairs = [(rows, 4.5 * unit), (columns, 4.5 * unit)]
-        return [_moving(_times(work, 2), moved) for work, moved in pairs]
-    saved = 2 * unit / c["STEPS"]
-    if name in ("backward_columns", "backward_channels_last_columns"):
-        if name == "backward_columns":
-            groups = _cdiv(batch * channels, c["LANES"] // c["COLUMNS"])
-            programs = groups * _cdiv(width, c["COLUMNS"])
-            columns = Work(programs, _cdiv(height, c["STEPS"]), 0.0, walk)
+        return [_moving(_times(work, 2), 4.5 * unit) for work in (rows, columns)]
+    if name == "backward_channels_last_columns":
         return [_moving(_times(columns, 2), 8 * unit + saved + 2 * sums)]
     twice = Work(rows.programs, 2 * rows.phases, 0.0, walk)
-    return [_moving(twice, 8 * unit + unit + saved + 6 * sums)]
+    return [_moving(twice, 9 * unit + saved + 4 * sums)]
 
 
 def _times(work: Work, count: float) -> Work:
@@ -193,6 +193,7 @@ def main() -> None:
     """Print or write a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--shapes", nargs="+", default=["x".join(map(str, s)) for s in SHAPES])
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=list(LAYOUTS))
     arguments = parser.parse_args()
     lines = [
@@ -204,7 +205,7 @@ def main() -> None:
         "|---|---|---|---|---|---:|---:|---:|---:|",
     ]
     print("\n".join(lines), flush=True)
-    for shape in SHAPES:
+    for shape in [tuple(map(int, text.split("x"))) for text in arguments.shapes]:
         for layout in arguments.layouts:
             for dtype, kind in TYPES.items():
                 for line in _rows(shape, layout, dtype, kind):

@@ -27,7 +27,7 @@ def seconds_on_gpu(run: Callable[[], object]) -> tuple[float, float]:
         torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         for _ in range(2)
     )
-    torch.cuda._sleep(_HEAD_START_CYCLES)
+    torch.cuda._sleep(_HEAD_START_CYCLES)  # type: ignore[no-untyped-call]
     start.record()
     called = time.perf_counter()
     run()

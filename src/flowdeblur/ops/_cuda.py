@@ -60,10 +60,10 @@ def backward(
     grad_weights: Tensor,
 ) -> None:
     """Write the gradients into ``grad_features`` and ``grad_weights``."""
-    inputs = _like(grad_weights, features, weights, states, grad)
+    f, w, h, g = _like(grad_weights, features, weights, states, grad)
     run = _backward_contiguous if grad_weights.is_contiguous() else _backward_channels_last
     with torch.cuda.device_of(grad_weights):  # type: ignore[no-untyped-call]
-        run(*inputs, tanh, grad_features, grad_weights)
+        run(f, w, h, g, tanh, grad_features, grad_weights)
 
 
 def _backward_contiguous(
