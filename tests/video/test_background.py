@@ -92,3 +92,19 @@ def test_an_error_in_the_block_ends_both():
         run()
     assert written == list(range(len(written)))
     assert 3 <= len(written) <= 5
+
+
+def test_a_writing_error_is_raised_with_the_next_item():
+    failed = threading.Event()
+
+    def write(item):
+        failed.set()
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"), writing_behind(write, 9) as give:
+        give(1)
+        failed.wait(10)
+        for _ in range(1000):
+            give(2)
+            threading.Event().wait(0.005)
+        pytest.fail("nothing was raised")

@@ -59,8 +59,8 @@ def writing_behind(write: Callable[[T], None], behind: int) -> Iterator[Callable
         pending: deque[Future[None]] = deque()
 
         def put(item: T) -> None:
-            if len(pending) == behind:
-                pending.popleft().result()
+            while pending and (pending[0].done() or len(pending) == behind):
+                pending.popleft().result()  # raises an error of the thread as soon as it is known
             pending.append(thread.submit(write, item))
 
         yield put

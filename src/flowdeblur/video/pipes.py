@@ -162,14 +162,15 @@ class PipeOutput:
             RuntimeFailureError: the program that reads it has ended.
         """
         codec = _RAW_YUV if self.layout.size is None else _RAW_RGB
+        pipe = _Unseekable(self.stream)
         try:
-            with av.open(_Unseekable(self.stream), "w", format=self.layout.format) as target:
+            with av.open(pipe, "w", format=self.layout.format) as target:
                 encoder = Encoder(target, self.reader.size, self.reader.format, Encoding(codec))
                 yield encoder.encode
                 encoder.finish()
             self.stream.flush()
         except (OSError, av.FFmpegError) as error:
-            reason = error.strerror or str(error)
+            reason = (pipe.error or error).strerror or str(error)
             raise RuntimeFailureError(
                 f"-: the standard output cannot be written ({reason})"
             ) from None
@@ -217,10 +218,15 @@ class _Unseekable:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        self.error: OSError | None = None
 
     def write(self, content: bytes) -> int:
-        """Write all bytes."""
-        return self._stream.write(content)
+        """Write all bytes; keeps the error, which FFmpeg does not pass on."""
+        try:
+            return self._stream.write(content)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 def open_pipes(raw: str, names: Sequence[str]) -> tuple[PipeReader, PipeOutput]:
