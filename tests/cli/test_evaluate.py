@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio
 from tests.composition import compose_config, make_model
 
+import flowdeblur
 from flowdeblur import weights
 from flowdeblur.cli import main
 from flowdeblur.engine.configuration import plain
@@ -70,6 +71,27 @@ def metrics_of(folder):
 
 def psnr_of(restored, sharp):
     return peak_signal_noise_ratio(read_image(sharp), read_image(restored))
+
+
+@pytest.mark.parametrize("scale", ["0.5", "[0.25,0.5]", "auto"])
+def test_a_lower_scale_is_scored(evaluate, root, tmp_path, scale):
+    path = make_weights(tmp_path / "weights.safetensors")
+    status, out, _, _ = evaluate(f"weights={path}", f"scale={scale}", "save_frames=true")
+    assert status == 0
+    assert str(metrics_of(out)["scale"]).replace(" ", "") == scale
+    frame = read_image(out / "frames" / "a" / "00001.png")
+    clip = [read_image(root / "val" / "a" / "blurry" / f"0000{index}.png") for index in (1, 2)]
+    setting = scale.strip("[]")
+    restored = next(
+        flowdeblur.restore(clip, weights.load(path), device="cpu", dtype="float32", scale=setting)
+    )
+    assert np.abs(frame.astype(int) - restored).max() <= 1  # rounding
+
+
+def test_a_scale_that_is_none_is_refused(evaluate, tmp_path):
+    path = make_weights(tmp_path / "weights.safetensors")
+    status, _, _, error = evaluate(f"weights={path}", "scale=2")
+    assert (status, "scale=2: must be auto, a number above 0" in error) == (2, True)
 
 
 def test_weights_are_scored_under_several_protocols(evaluate, root, tmp_path):

@@ -101,10 +101,14 @@ def test_a_writing_error_is_raised_with_the_next_item():
         failed.set()
         raise ValueError("broken")
 
-    with pytest.raises(ValueError, match="broken"), writing_behind(write, 9) as give:
-        give(1)
-        failed.wait(10)
-        for _ in range(1000):
-            give(2)
-            threading.Event().wait(0.005)
-        pytest.fail("nothing was raised")
+    def give_many():
+        with writing_behind(write, 9) as give:
+            give(1)
+            failed.wait(10)
+            for _ in range(1000):
+                give(2)
+                threading.Event().wait(0.005)
+            pytest.fail("nothing was raised")
+
+    with pytest.raises(ValueError, match="broken"):
+        give_many()
