@@ -16,8 +16,9 @@ from flowdeblur.errors import FlowdeblurError, RuntimeFailureError, UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
     from flowdeblur.types import Network
-    from flowdeblur.video.deblur import DeblurJob, Report
+    from flowdeblur.video.deblur import DeblurJob
     from flowdeblur.video.inputs import InputClip
+    from flowdeblur.video.report import Report
     from flowdeblur.video.settings import Settings
 
 

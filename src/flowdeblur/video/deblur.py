@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from flowdeblur.devices import find_device
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
-from flowdeblur.networks.inference import Difference, prepare, tile_difference
+from flowdeblur.networks.inference import prepare, tile_difference
 from flowdeblur.types import Network
 from flowdeblur.video.background import reading_ahead, writing_behind
 from flowdeblur.video.clip import Frame, FrameReader
@@ -30,54 +27,13 @@ from flowdeblur.video.journal import origin
 from flowdeblur.video.memory import bytes_per_pixel, portion
 from flowdeblur.video.outputs import Output, VideoOutput, choose_output
 from flowdeblur.video.progress import OnProgress, Progress, counted
+from flowdeblur.video.report import BlurRow, Report, blur_table
 from flowdeblur.video.restore import Result, restore_frames
 from flowdeblur.video.settings import Settings
 from flowdeblur.video.windows import to_window_tensor, windows
 from flowdeblur.video.writer import writing_video
 
 PathLike = str | Path
-
-
-class BlurRow(NamedTuple):
-    """Estimated blur of a frame: its name, time in seconds, blur in pixels, whether restored."""
-
-    frame: str
-    time: float
-    blur_px: float
-    restored: bool
-
-
-@dataclass
-class Report:
-    """What became of a clip.
-
-    Attributes:
-        path: the output.
-        device: where the network ran.
-        dtype: in which precision.
-        tile: height and width of tiles in pixels; None for whole frames.
-        tiles_chosen: whether tiles were chosen because memory is short.
-        difference: what tiles change on the first frame, if it was measured.
-        comparison: the comparison video, if one was written.
-        frames: number of frames written by this call.
-        restored: number of frames that the network restored; the others passed through.
-        blurs: estimated blur of each frame, where it was needed.
-        seconds: time taken.
-        damage: what is wrong with the input although it was restored; None if nothing.
-    """
-
-    path: Path
-    device: torch.device
-    dtype: torch.dtype
-    tile: int | None
-    tiles_chosen: bool
-    difference: Difference | None = None
-    comparison: Path | None = None
-    frames: int = 0
-    restored: int = 0
-    blurs: list[BlurRow] = field(default_factory=list)
-    seconds: float = 0.0
-    damage: str | None = None
 
 
 def deblur(
@@ -247,7 +203,7 @@ class DeblurJob:
                         BlurRow(frame.name, float(frame.time), result.blur, result.restored)
                     )
         if settings.blur_csv is not None:
-            write_text(Path(settings.blur_csv), _blur_table(report.blurs))
+            write_text(Path(settings.blur_csv), blur_table(report.blurs))
         report.seconds = time.perf_counter() - started
         report.damage = reader.damage
         return report
@@ -278,14 +234,6 @@ class DeblurJob:
                 drawn(draw(result))
 
             yield write
-
-
-def _blur_table(rows: Sequence[BlurRow]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(BlurRow._fields)
-    writer.writerows((name, f"{time:.6f}", f"{blur:.3f}", int(r)) for name, time, blur, r in rows)
-    return text.getvalue()
 
 
 def _as_frames(arrays: Iterable[NDArray[Any]], times: Iterable[float] | None) -> Iterator[Frame]:
