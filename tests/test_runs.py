@@ -13,7 +13,7 @@ from tests.weights.test_file import Bomb
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.files import write_bytes
-from flowdeblur.runs import RunFolder
+from flowdeblur.runs import RunFolder, refuse_other_folder
 
 CHECKPOINT = {"state_dict": {"w": torch.zeros(1000)}, "global_step": 3}
 
@@ -149,3 +149,26 @@ def test_writing_is_all_or_nothing(tmp_path):
         write_bytes(path, object())  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    refuse_other_folder(tmp_path / "new")
+    (tmp_path / "train.log").touch()
+    refuse_other_folder(tmp_path)
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UserError, match=r"no run folder and has other files, such as thesis.tex"):
+        refuse_other_folder(tmp_path)
+    (tmp_path / "config.yaml").touch()
+    refuse_other_folder(tmp_path)
+
+
+def test_only_unused_run_folders_are_discarded(tmp_path):
+    for name, file in (("begun", "config.yaml"), ("other", "thesis.tex"), ("swept", "console.log")):
+        folder = RunFolder(tmp_path / name)
+        (folder.path / file).touch()
+        folder.discard_if_unused()
+        assert (folder.path / file).exists()
+    folder = RunFolder(tmp_path / "unused")
+    (folder.path / "train.log").touch()
+    folder.discard_if_unused()
+    assert not folder.path.exists()

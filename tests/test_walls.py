@@ -43,6 +43,22 @@ def test_what_an_import_leaves_alone(statement, absent):
     assert loaded.split() == []
 
 
+def test_help_of_every_command_loads_neither_torch_nor_lightning():
+    code = """
+import contextlib, io, sys
+from flowdeblur.cli import COMMANDS, main
+for command in COMMANDS:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main([command, "--help"])
+    loaded = {"torch", "lightning"} & sys.modules.keys()
+    assert not loaded, (command, loaded)
+print(len(COMMANDS))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) >= 9
+
+
 def test_no_file_is_too_long():
     long = {str(path): len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
     assert {path: lines for path, lines in long.items() if lines > 400} == {}

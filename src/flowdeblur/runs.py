@@ -21,6 +21,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,6 +52,13 @@ PLACES = {"root", "cache", "photographs"}
 """Keys of folders of data, at any depth of a section."""
 
 _PROGRESS = "progress.json"
+
+_OWN_FILES = {
+    *("checkpoints", "images", "pictures", "train.log", "console.log", "metrics.json", _PROGRESS),
+    *("frames.csv", "weights.safetensors", "best.safetensors", ".lock", ".claim", ".hydra"),
+    *("csv", "tensorboard", "wandb", "profile"),
+}
+"""What a run folder may contain before its ``config.yaml`` is written."""
 
 MAY_MOVE = PLACES | {"workers", "device_batch_size", "eval_batch_size"}
 """Those, and keys of how data are loaded."""
@@ -100,6 +108,7 @@ class RunFolder:
         self.config = path / "config.yaml"
         self.weights = path / "weights.safetensors"
         self.best = path / "best.safetensors"
+        self.console = path / "console.log"
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self.images.mkdir(exist_ok=True)
@@ -162,6 +171,15 @@ class RunFolder:
                     "choose another hydra.run.dir, or delete it"
                 )
 
+    def discard_if_unused(self) -> None:
+        """Remove the folder of a run that failed before it began.
+
+        A run has begun when its ``config.yaml`` is written.
+        """
+        used = self.config.exists() or any(self.checkpoints.iterdir()) or self.console.exists()
+        if not used and not _other_files(self.path):
+            shutil.rmtree(self.path, ignore_errors=True)
+
     def checkpoints_newest_first(self) -> list[Path]:
         """Complete checkpoints; their names carry the step."""
         return sorted(
@@ -195,6 +213,23 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(scores)
         write_text(self.frames, text.getvalue())
+
+
+def refuse_other_folder(path: Path) -> None:
+    """Check that a folder, if it exists, is that of a run or has no files of something else.
+
+    Raises:
+        UserError: names such a file.
+    """
+    if path.is_dir() and not (path / "config.yaml").exists() and (others := _other_files(path)):
+        raise UserError(
+            f"{path}: is no run folder and has other files, such as {others[0]}; "
+            "choose another hydra.run.dir"
+        )
+
+
+def _other_files(path: Path) -> list[str]:
+    return sorted({each.name for each in path.iterdir()} - _OWN_FILES)
 
 
 def _locked(descriptor: int) -> bool:

@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     from flowdeblur.weights.export import export
 
     with writing(arguments.output):
-        checks = export(path, arguments.output, half=arguments.half, **facts)
+        checks = export(path, arguments.output, half=arguments.half, allow=arguments.allow, **facts)
     print("compared with PyTorch in float32 on this CPU")
     print("        size   difference      time")
     for (height, width), difference, slowdown in checks:
@@ -76,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--licence", metavar="TEXT", help="of the weights, an SPDX identifier or a sentence"
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package of your own that WEIGHTS may name; can be repeated",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT")
     return parser

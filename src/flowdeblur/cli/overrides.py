@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from flowdeblur.engine.configuration import config_dir, nearest
@@ -66,7 +68,17 @@ def _nearest_keys(key: str, argv: Sequence[str], name: str) -> str:
     groups = (
         {each.name for each in config_dir().iterdir() if each.is_dir()} if not parent else set()
     )
+    if leaf in _arguments(str(node.get("_target_", ""))):
+        return f"; it is an argument that the configuration does not set: write +{key}=VALUE"
     return nearest(leaf, {str(each) for each in node} | groups)
+
+
+def _arguments(target: str) -> set[str]:
+    """Names of the arguments of a class or function, by its import path."""
+    try:
+        return set(inspect.signature(get_object(target)).parameters)
+    except Exception:  # not importable: reported when it is built
+        return set()
 
 
 def options_first(argv: Sequence[str]) -> list[str]:

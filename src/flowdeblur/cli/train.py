@@ -6,13 +6,15 @@ Examples:
     python train.py experiment=paper data=dvd data.root=/data/DVD
     python train.py trainer=ddp trainer.devices=8
     python train.py -m hydra/launcher=slurm seed=0,1,2
-    python train.py hydra.run.dir=runs/<id>     # go on where that run was cut short
+    python train.py hydra.run.dir=runs/<id>     # resume that run
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -20,10 +22,14 @@ from omegaconf import DictConfig
 
 from flowdeblur.cli.hydra_job import run_job
 from flowdeblur.errors import UserError
+from flowdeblur.runs import RunFolder, refuse_other_folder
 
 
 def main(argv: Sequence[str]) -> int:
     """Train as the overrides in ``argv`` say."""
+    for token in argv:
+        if token.startswith("hydra.run.dir="):  # before Hydra writes a log file there
+            refuse_other_folder(Path(token.partition("=")[2].strip("'\"")))
     return run_job("train", _train, argv, __file__)
 
 
@@ -34,12 +40,22 @@ def _train(config: DictConfig) -> float:
     if hydra_config.mode == RunMode.MULTIRUN and in_one_process and several:
         raise UserError(
             "trainer.devices: a multirun (-m) trains its jobs in one process and cannot use "
-            "several; add hydra/launcher=slurm, or start one process a job instead"
+            "several; add hydra/launcher=slurm, or start one process for each job"
+        )
+    if several and "strategy" not in trainer:
+        raise UserError(
+            f"trainer.devices={trainer.get('devices')}: several processes need a strategy; "
+            "add trainer=ddp"
         )
     # Imported here, so that torch is loaded only when there is something to train.
     from flowdeblur.engine.training import train
 
-    return train(config)
+    try:
+        return train(config)
+    except UserError:
+        if os.environ.get("LOCAL_RANK", "0") == "0" and Path(config.run_dir).is_dir():
+            RunFolder(Path(config.run_dir)).discard_if_unused()
+        raise
 
 
 if __name__ == "__main__":

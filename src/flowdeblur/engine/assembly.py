@@ -20,6 +20,7 @@ from flowdeblur.engine.checkpoints import AtomicCheckpointIO
 from flowdeblur.engine.configuration import instantiate
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.metrics import FrameMetric, PerFrame
+from flowdeblur.extras import import_extra
 from flowdeblur.networks.contract import require_network
 from flowdeblur.networks.flow_part import flow_parameters, predicts_flow
 from flowdeblur.training.callbacks import ProgressBar
@@ -122,12 +123,14 @@ def make_trainer(
         for name, node in settings.get("callbacks", {}).items()
         if node
     ]
+    if any("TensorBoardLogger" in str(node) for node in settings.get("logger", {}).values()):
+        import_extra("tensorboard", "tensorboard")
     loggers = [
         instantiate(node, f"logger.{name}")
         for name, node in settings.get("logger", {}).items()
         if node
     ]
-    if not loggers:  # Lightning's monitor insists on one
+    if not loggers:  # Lightning's monitor needs one
         callbacks = [each for each in callbacks if not isinstance(each, LearningRateMonitor)]
     if not sys.stdout.isatty():
         settings = {**settings, "trainer": {**settings["trainer"], "enable_progress_bar": False}}
@@ -139,7 +142,7 @@ def make_trainer(
     trainer: L.Trainer = instantiate(
         described,
         "trainer",
-        # ModelCheckpoint comes last in any case, when the history is complete.
+        # ModelCheckpoint runs last in any case, when the history is complete.
         callbacks=[*before, *callbacks, *after],
         logger=loggers,
         plugins=[AtomicCheckpointIO(), *cluster.plugins()],

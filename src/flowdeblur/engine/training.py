@@ -27,8 +27,9 @@ from flowdeblur.engine.checkpoints import (
 )
 from flowdeblur.engine.configuration import check_root, plain
 from flowdeblur.engine.loggers import connect, finish, interrupt
+from flowdeblur.engine.ranges import check_ranges
 from flowdeblur.engine.report import cost, hardware, summary
-from flowdeblur.runs import PLACES, RunFolder
+from flowdeblur.runs import PLACES, RunFolder, refuse_other_folder
 from flowdeblur.training.callbacks import (
     CheckSameStep,
     Clock,
@@ -62,7 +63,7 @@ warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
 
 
 def train(config: DictConfig) -> float:
-    """Train, score on held-out data, and write the run folder; a run that was cut short goes on.
+    """Train, score on held-out data, and write the run folder; resume an interrupted run.
 
     Args:
         config: composed from ``conf/train.yaml``.
@@ -77,7 +78,10 @@ def train(config: DictConfig) -> float:
     """
     settings = plain(config)
     check_root(settings)
+    check_ranges(settings)
+    refuse_other_folder(Path(settings["run_dir"]))
     folder = RunFolder(Path(settings["run_dir"]))
+    folder.check(settings)
     L.seed_everything(settings["seed"], workers=True, verbose=False)
     network = make_network(settings)
     task = make_task(settings, network)
@@ -97,9 +101,9 @@ def train(config: DictConfig) -> float:
     with cluster.managed_run(trainer, folder, interruption):
         begin(trainer, folder, settings)
         fit(trainer, task, data, folder)
-        if trainer.global_step < trainer.max_steps and trainer.should_stop and not clock.complete:
+        if trainer.global_step < trainer.max_steps and clock.interrupted:
             log.info(
-                "stopped by max_minutes=%g at step %d of %d; the same command goes on from here",
+                "stopped by max_minutes=%g at step %d of %d; the same command resumes the run",
                 settings["max_minutes"],
                 trainer.global_step,
                 trainer.max_steps,
@@ -138,7 +142,7 @@ def train(config: DictConfig) -> float:
 
 
 def _training(settings: Mapping[str, Any], steps: int) -> dict[str, Any]:
-    """What weights tell of their training; folders of this machine are nobody's business."""
+    """Metadata about the training; folders are omitted to avoid leaking local paths."""
 
     def public(node: Any) -> Any:
         if not isinstance(node, dict):
@@ -150,7 +154,7 @@ def _training(settings: Mapping[str, Any], steps: int) -> dict[str, Any]:
 
 
 def begin(trainer: L.Trainer, folder: RunFolder, settings: Mapping[str, Any]) -> None:
-    """Tell the run folder and the loggers what the run is."""
+    """Write the configuration to the run folder and to the loggers."""
     if trainer.is_global_zero:
         folder.begin(settings)
         connect(trainer.loggers)
@@ -166,7 +170,7 @@ def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> 
     checkpoint = newest_checkpoint(folder)
     if checkpoint is not None:
         verify(checkpoint)
-        log.info("going on from %s", checkpoint)
+        log.info("resuming from %s", checkpoint)
     if trainer.is_global_zero:
         folder.forget_interruptions(checkpoint)
     with logging_redirect_tqdm(tqdm_class=Tqdm):  # messages appear above the bar

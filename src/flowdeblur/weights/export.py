@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -42,7 +42,12 @@ class Check(NamedTuple):
 
 
 def export(
-    source: Path, path: Path, *, half: bool = False, licence: str | None = None
+    source: Path,
+    path: Path,
+    *,
+    half: bool = False,
+    licence: str | None = None,
+    allow: Collection[str] = (),
 ) -> list[Check]:
     """Export weights of this project, for any batch, height and width.
 
@@ -52,6 +57,7 @@ def export(
             the checks.
         half: with weights and features in float16.
         licence: of the weights; None for what the weights file says.
+        allow: packages besides flowdeblur whose classes the weights file may name.
 
     Returns:
         The checks, one a size.
@@ -60,7 +66,7 @@ def export(
         UserError: the weights are missing or damaged, or an extra is not installed.
         RuntimeFailureError: the written file computes something else than the network.
     """
-    network = weights.load(source)
+    network = weights.load(source, allow=allow)
     told = weights.describe(source)
     facts = {
         "flowdeblur": str(told["flowdeblur"]),
@@ -69,7 +75,7 @@ def export(
     }
     kind = FORMATS[path.suffix.lower()]
     reference = Restorer(network)
-    exported = Restorer(weights.load(source).half() if half else network)
+    exported = Restorer(weights.load(source, allow=allow).half() if half else network)
     with replacing(path) as partial:
         kind.write(exported, partial, facts)
         restore = kind.open_restorer(partial)

@@ -25,6 +25,7 @@ class Clock(L.Callback):
     ) -> None:
         self.max_minutes, self.budget_minutes = max_minutes, budget_minutes
         self.complete = False  # whether the budget is used up
+        self.interrupted = False  # whether max_minutes stopped this start
         self._before, self._start, self._step = 0.0, 0.0, 0
 
     @property
@@ -55,10 +56,11 @@ class Clock(L.Callback):
         self._step = trainer.global_step
         if self.seconds_left is not None:
             self.complete = _any_process(trainer, self.seconds_left < 0)
-        stopped = self.max_minutes is not None and _any_process(
+        over = self.max_minutes is not None and _any_process(
             trainer, time.perf_counter() - self._start > 60 * self.max_minutes
         )
-        if self.complete or stopped:
+        self.interrupted = over and not self.complete
+        if self.complete or over:
             trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
