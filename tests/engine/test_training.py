@@ -274,6 +274,13 @@ def error_of(capsys) -> str:
         ("init.network=nowhere.safetensors", "init.network: nowhere.safetensors: no such"),
         ("data=dvd data.root=/nowhere", "data.root=/nowhere: no such folder"),
         ("data=dvd", "data.root"),
+        ("trainer.max_time=1", "trainer.max_time: no such key; it is an argument that the config"),
+        (
+            "trainer.devices=2",
+            "trainer.devices=2: several processes need a strategy; add trainer=d",
+        ),
+        ("data.batch_size=0", "data.batch_size: must be 1 to 1e+06, got 0"),
+        ("optimizer.lr=.nan", "optimizer.lr: must be a finite number, got nan"),
     ],
 )
 def test_mistakes_get_one_line(override, message, tmp_path, cache, capsys):
@@ -282,6 +289,8 @@ def test_mistakes_get_one_line(override, message, tmp_path, cache, capsys):
     status = main(["train", *tiny, f"hydra.run.dir={tmp_path / 'run'}", *overrides])
     assert status == 2
     assert message in error_of(capsys)
+    if not (tmp_path / "run" / "config.yaml").exists():  # the run had not begun
+        assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("overrides", [["logger=[]"], ["logger.csv=null"], ["~callbacks"]])

@@ -34,6 +34,20 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _train(config: DictConfig) -> float:
+    try:
+        _check_processes(config)
+        # Imported here, so that torch is loaded only when there is something to train.
+        from flowdeblur.engine.training import train
+
+        return train(config)
+    except UserError:
+        first = os.environ.get("LOCAL_RANK", "0") == "0"
+        if first and Path(config.run_dir).is_dir():  # created by Hydra
+            RunFolder(Path(config.run_dir)).discard_if_unused()
+        raise
+
+
+def _check_processes(config: DictConfig) -> None:
     hydra_config, trainer = HydraConfig.get(), config.trainer
     in_one_process = "SlurmLauncher" not in hydra_config.launcher["_target_"]
     several = trainer.get("devices") not in (1, "1") or trainer.get("num_nodes", 1) != 1
@@ -47,15 +61,6 @@ def _train(config: DictConfig) -> float:
             f"trainer.devices={trainer.get('devices')}: several processes need a strategy; "
             "add trainer=ddp"
         )
-    # Imported here, so that torch is loaded only when there is something to train.
-    from flowdeblur.engine.training import train
-
-    try:
-        return train(config)
-    except UserError:
-        if os.environ.get("LOCAL_RANK", "0") == "0" and Path(config.run_dir).is_dir():
-            RunFolder(Path(config.run_dir)).discard_if_unused()
-        raise
 
 
 if __name__ == "__main__":
