@@ -46,7 +46,7 @@ TABLE3 := proposed small svrnn nafnet nafnet_two_frames nafnet_22 dbn srn estrnn
 table3: install ## time Table III's networks on this machine: half an hour on two cores; slow ones by SLOW="nah dbcpenet"
 	$(BIN)/flowdeblur benchmark network --models $(TABLE3) $(SLOW) --size 720 1280 --dtypes float32 bfloat16 --repetitions 3 --out runs/table3
 
-TABLE4 := sweeps/table4.yaml --runs runs/table4 seed=0 trainer.max_steps=800 trainer.val_check_interval=200 task.flow_first=200
+TABLE4 := sweeps/table4.yaml --runs runs/table4 seed=0 trainer.max_steps=1200 trainer.val_check_interval=400 task.flow_first=300
 table4: install ## train and tabulate the seven rows of Table IV: within half an hour on two cores
 	$(BIN)/flowdeblur ablate run $(TABLE4) --jobs 2
 	$(BIN)/flowdeblur ablate table $(TABLE4)

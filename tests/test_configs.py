@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 from tests.composition import MODELS, PEERS, ROWS, compose_config
 
@@ -20,9 +21,8 @@ FILES = sorted(
 IN_FOLDERS = ("bsd", "dvd", "frames", "gopro", "hide", "realblur", "reds", "reds4")
 NEEDS = {f"data/{name}": ["data.root=."] for name in IN_FOLDERS}
 NEEDS |= {f"data/{name}": ["data.root=.", "data.val.clips=[a]"] for name in ("packed", "video")}
-RELEASE = ("data/release", "data/strata", "experiment/release", "experiment/release_finish")
+RELEASE = ("data/release", "data/strata", "experiment/release")
 NEEDS |= {file: ["data.root=."] for file in RELEASE}
-NEEDS["experiment/release_finish"] += ["init.network=null"]
 
 
 def options(group):
@@ -47,6 +47,10 @@ def test_every_file_composes_and_instantiates(file, tmp_path, monkeypatch):
     network = make_network(settings)
     make_data(settings, network)
     task = make_task(settings, network)
+    if file == "trainer/gpu" and not torch.cuda.is_available():
+        with pytest.raises(UserError, match="trainer: No supported gpu backend found"):
+            make_trainer(settings, [])
+        return
     trainer = make_trainer(settings, [])
     assert trainer.max_steps == settings["trainer"]["max_steps"]
     assert task.network is network
@@ -89,7 +93,7 @@ def test_a_row_holds_with_every_recipe(name, recipe):
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_is_applied_to_the_chosen_model(name):
     """Only the width is that of the chosen model, also where the model is itself another row's."""
-    row = resolved(f"ablation={name}")
+    row = resolved(f"ablation={name}", "model=proposed")
     small = resolved(f"ablation={name}", "model=small")
     assert small["model"] == row["model"] | {"width": 8}
     assert small["objective"] == row["objective"]
@@ -166,8 +170,9 @@ def test_mistakes_in_a_file_are_told_by_key(change, message):
     settings = plain(config)
     section = next(iter(change)).split(".")[0]
     examine = check if section == "callbacks" else instantiate
+    given = {"frame_offsets": (0, 1), "flow_offsets": (1,)} if section == "data" else {}
     with pytest.raises(UserError, match=message):
-        examine(settings[section], section)
+        examine(settings[section], section, **given)
 
 
 def test_missing_arguments_are_told():

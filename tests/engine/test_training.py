@@ -86,7 +86,7 @@ def test_mixed_precision_clips_and_scores_as_float32_does(run):
     still = "optimizer.lr=0"
     assert run(start, still, folder="float32")[0] == 0
     status, mixed = run(
-        start, still, "trainer.precision=bf16-mixed", "callbacks=release", folder="mixed"
+        start, still, "trainer.precision=bf16-mixed", "callbacks=ema", folder="mixed"
     )
     assert status == 0
     one, other = (metrics_of(tmp)["test"] for tmp in (float32.parent / "float32", mixed))

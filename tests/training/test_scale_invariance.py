@@ -39,7 +39,7 @@ def make_batch(size: int):
 
 
 def compose(recipe: str, width: int = 2) -> dict:
-    small = (f"model.width={width}", "init.network=null", "data=scenes", "task.flow_first=0")
+    small = (f"model.width={width}", "init.network=null", "data=scenes")
     return plain(compose_config(*recipe.split(), *small))
 
 
@@ -60,7 +60,7 @@ def parameters(task) -> torch.Tensor:
 def trained(settings, batch, factor: float) -> torch.Tensor:
     """The parameters after 50 steps on ``factor`` times the objective."""
     task = make_task(settings)
-    optimizer, scheduler = task._optimization.configure(task, STEPS)
+    optimizer, scheduler = task._optimization.configure(task)
     for _ in range(STEPS):
         optimizer.zero_grad()
         backward(task, batch, settings["trainer"]["gradient_clip_val"], factor)
@@ -95,7 +95,7 @@ def test_the_published_decay_is_small_beside_every_gradient(recipe):
     start = "init.flow=small" if recipe == "experiment=paper" else ""
     settings = compose(f"{recipe} {start}", width=8)
     task = make_task(settings)
-    optimizer, _ = task._optimization.configure(task, STEPS)
+    optimizer, _ = task._optimization.configure(task)
     backward(task, make_batch(128), settings["trainer"]["gradient_clip_val"])
     decays = {
         id(parameter): group["weight_decay"]
