@@ -2,8 +2,8 @@
 
 python benchmarks/model_card.py STRATA docs/images/model_card_strata.jpg [--weights default]
 
-STRATA is a folder of `flowdeblur data strata`. The first frame of each clip and stratum is taken, and the crop is
-the middle of the frame: nothing is selected.
+STRATA is a folder of `flowdeblur data strata`. The first frame of each clip and stratum is taken,
+and the crop is the middle of the frame: nothing is selected.
 """
 
 from __future__ import annotations
