@@ -62,7 +62,7 @@ def frame_scores(row, seed):
     return blurry, blurry + GAINS[row] + generator.normal(0, 0.3, COUNT)
 
 
-def write_run(folder, name, seed, steps=600, **changes):
+def write_run(folder, name, seed, steps=600, scores=None, **changes):
     (folder / "images" / "test").mkdir(parents=True)
     blurry, psnr = frame_scores(name, seed)
     flow = name == "ours"
@@ -74,6 +74,7 @@ def write_run(folder, name, seed, steps=600, **changes):
         csv.writer(file).writerows(lines)
     test = {"psnr": psnr.mean(), "ssim": 0.9 + GAINS[name] / 100}
     test |= {"psnr_blurry": blurry.mean(), "ssim_blurry": 0.85}
+    test |= scores or {}
     if flow:
         test["psnr_same_frame"] = psnr.mean() - 0.5
     metrics = {
@@ -237,6 +238,16 @@ def test_chosen_columns(make):
     assert found["Ours"]["steps"] == "600"
     with pytest.raises(UserError, match=r"--columns psnt: no such column; paper_psnr, "):
         make(columns=["psnt"], without=[f"{row}-seed{s}" for row in GAINS for s in (0, 1)])
+
+
+def test_other_metrics_have_columns(make):
+    scores = {"vif": 0.25, "vif_blurry": 0.125, "rnn_weight_extreme": 0.5}
+    table = make(**{f"ours-seed{seed}": {"scores": scores} for seed in (0, 1)})
+    found = cells(to_markdown(table))["Ours"]
+    assert found["vif"] == "0.2500 ± 0.0000"
+    assert not {"vif_blurry", "rnn_weight_extreme", "loss"} & found.keys()
+    rows = {row["row"]: row for row in csv.DictReader(io.StringIO(to_csv(table)))}
+    assert (rows["ours"]["vif"], rows["without_rnns"]["vif"]) == ("0.25", "")
 
 
 def test_the_order_is_compared_with_the_published_one(make):

@@ -21,6 +21,7 @@ class Server(http.server.ThreadingHTTPServer):
     Attributes:
         runs: what runs have told about themselves, by id.
         files: what they have streamed, by the name of the file.
+        artifacts: what they have announced.
     """
 
     def __init__(self, config: str, commands: list[dict[str, Any]]) -> None:
@@ -28,6 +29,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.config, self.commands = config, commands
         self.runs: dict[str, list[dict[str, Any]]] = {}
         self.files: dict[str, list[str]] = {}
+        self.artifacts: list[dict[str, Any]] = []
 
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         if "agentHeartbeat" in query:
@@ -45,6 +47,18 @@ class Server(http.server.ThreadingHTTPServer):
             bucket = {"id": "b", "name": name, "displayName": variables.get("displayName")}
             bucket |= {"config": "{}", "sweepName": "s", "project": PROJECT, "historyLineCount": 0}
             return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+        if "createRunFiles" in query:
+            address = f"http://127.0.0.1:{self.server_port}/file"
+            files = [{"name": name, "uploadUrl": address} for name in variables["files"]]
+            return {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": files}}
+        if "query ArtifactType" in query:
+            return {"project": {"artifact": None}}
+        if "createArtifact(" in query:  # as if the server had it already, so that none is sent
+            latest = {"id": "x", "versionIndex": 0}
+            sequence = {"id": "q", "name": "x", "latestArtifact": latest}
+            artifact = {"id": "x", "state": "COMMITTED", "artifactSequence": sequence}
+            self.artifacts.append(variables)
+            return {"createArtifact": {"artifact": artifact}}
         return {
             "serverInfo": {**VERSIONS, "features": []},
             "viewer": {**VIEWER, "teams": {"edges": []}},

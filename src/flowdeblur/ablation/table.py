@@ -20,10 +20,9 @@ from flowdeblur.errors import UserError
 
 NONE, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
-# Test scores that other columns and the notes use, or that describe the data.
-_OWN = ("psnr", "ssim", "psnr_same_frame", "psnr_blurry", "ssim_blurry", "loss")
-_ASIDE = (*_OWN, "epe", "epe_of_zero", "motion_px", "rnn_weight_magnitude", "rnn_weight_extreme",
-          "rnn_weight_lowest")  # fmt: skip
+# Test scores that other columns and the notes use, or that describe the data, as *_blurry do.
+_NO_COLUMN = {"psnr", "ssim", "psnr_same_frame", "loss", "epe", "epe_of_zero", "motion_px"}
+_NO_COLUMN |= {f"rnn_weight_{name}" for name in ("magnitude", "extreme", "lowest")}
 
 
 @dataclass(frozen=True)
@@ -157,13 +156,12 @@ class AblationTable:
 
     def _all_columns(self) -> list[Column]:
         rows = self.rows
-        extra = dict.fromkeys(name for row in rows for each in row.results for name in each.test)
         return [
             _best("paper_psnr", "PSNR, paper (dB)", [row.paper.get("psnr") for row in rows], 2),
             _best("paper_ssim", "SSIM, paper", [row.paper.get("ssim") for row in rows], 3),
             self._scores("psnr", "PSNR (dB)", 2),
             self._scores("ssim", "SSIM", 4),
-            *(self._scores(each, each, 4) for each in extra if each not in _ASIDE),
+            *(self._scores(name, name, 4) for name in _other_metrics(rows)),
             self._column("difference", f"difference to {self.reference.label} (dB)", self._compare),
             self._column("same_frame", "same frame twice (dB)", _same_frame),
             self._numbers("paper_parameters", "parameters, paper", 0),
@@ -209,9 +207,8 @@ def to_csv(table: AblationTable) -> str:
 
 def numbers(table: AblationTable) -> tuple[list[str], list[list[str | float | None]]]:
     """The headings and the rows of numbers, unrounded; None stands for what is unknown."""
-    found = dict.fromkeys(name for row in table.rows for run in row.results for name in run.test)
     names = dict.fromkeys(("psnr", "ssim", "psnr_blurry", "ssim_blurry", "psnr_same_frame", "epe"))
-    names |= {name: None for name in found if name not in _ASIDE}
+    names |= dict.fromkeys(_other_metrics(table.rows))
     headings = [
         *("row", "label", "seeds", "paper_psnr", "paper_ssim"),
         *(f"{name}{end}" for name in names for end in ("", "_std")),
@@ -228,6 +225,12 @@ def numbers(table: AblationTable) -> tuple[list[str], list[list[str | float | No
         ]
         for row in table.rows
     ]
+
+
+def _other_metrics(rows: Sequence[AblationRow]) -> list[str]:
+    """Names of the test scores that have a column of their own: those of ``metrics=``."""
+    found = dict.fromkeys(name for row in rows for each in row.results for name in each.test)
+    return [name for name in found if name not in _NO_COLUMN and not name.endswith("_blurry")]
 
 
 def _difference(row: AblationRow, base: AblationRow) -> tuple[float, float, float] | None:
