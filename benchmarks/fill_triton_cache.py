@@ -1,6 +1,6 @@
 """Compile the operator's kernels into Triton's cache on a machine without their GPU.
 
-    TRITON_CACHE_DIR=cache python benchmarks/fill_triton_cache.py --arch 90 [--tune]
+    TRITON_CACHE_DIR=cache python -m benchmarks.fill_triton_cache --arch 90 [--tune]
 
 With the directory copied to the GPU's machine, and the same versions of Triton and of this package
 there, nothing is left to compile.

@@ -1,6 +1,6 @@
 """Rates and memory of the default network on a GPU: training steps, frames, compiled and captured.
 
-    python benchmarks/gpu_network.py {training,frames} [--device cpu --tiny] --out FILE.md
+    python -m benchmarks.gpu_network {training,frames} [--device cpu --tiny] --out FILE.md
 
 A measurement that fails, out of memory for instance, is a line of the table; the others follow.
 """
@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from flowdeblur.benchmarks.gpu_timing import captured
-from flowdeblur.benchmarks.machine import describe_device
+from flowdeblur.devices import describe_device
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "2160p": (2160, 3840)}

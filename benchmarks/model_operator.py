@@ -1,6 +1,6 @@
 """Estimate the time of the operator's kernels on an H100 from their machine code, without a GPU.
 
-    python benchmarks/model_operator.py [--out benchmarks/results/operator-model.md]
+    python -m benchmarks.model_operator [--out benchmarks/results/operator-model.md]
 
 A model, not a measurement. Programs enter multiprocessors in launch order, as many as registers
 allow, and pass through phases: loads of a fixed latency, then instructions. All programs share
@@ -18,13 +18,9 @@ from pathlib import Path
 
 import torch
 from benchmarks.absent_gpu import LAYOUTS, compile_passes, cuda
-from benchmarks.compile_operator import TYPES, disassemble, resources
+from benchmarks.compile_operator import SHAPES, TYPES, disassemble, resources
 from triton.compiler import CompiledKernel
 
-SHAPES = [
-    (20, 24, 128, 128), (20, 48, 64, 64), (20, 96, 32, 32),
-    (1, 24, 384, 640), (1, 48, 192, 320), (1, 96, 96, 160),
-]  # fmt: skip
 # An H100: bytes a second of a copy, clock, multiprocessors, and for each of these instructions,
 # shuffles and special functions of a warp in a clock.
 COPY, CLOCK, UNITS = 3.0e12, 1.7e9, 132

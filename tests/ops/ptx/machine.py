@@ -248,7 +248,7 @@ class Machine:
 
     def _access(self, instruction: Instruction) -> None:
         name, *modifiers = instruction.parts
-        space = next(x for x in modifiers if x in ("global", "shared"))
+        space = next(x.split(":")[0] for x in modifiers if x.startswith(("global", "shared")))
         count = next((int(x[1:]) for x in modifiers if re.fullmatch(r"v\d", x)), 1)
         dtype = _TYPES[modifiers[-1]]
         address, vector = instruction.operands[:: 1 if name == "st" else -1]
