@@ -1,4 +1,4 @@
-"""The truth that the operator's tests compare with, and inputs that make mistakes show."""
+"""The float64 oracle of the operator's tests, and their inputs."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_a_table_and_the_numbers_behind_it(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("shape", ["1x2x8", "1x2x8x0", "1x2x8xa"])
-def test_a_wrong_shape_is_told(shape):
+def test_a_wrong_shape_is_an_error(shape):
     with pytest.raises(UserError, match=f"--shapes {shape}: .*1x24x360x640"):
         operator.main(["--shapes", shape])
 

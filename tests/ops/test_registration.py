@@ -113,7 +113,7 @@ def test_no_import_of_triton_until_a_gpu_asks():
     assert done.stdout.split() == ["False"]
 
 
-def test_a_missing_triton_is_told_with_the_remedy():
+def test_a_missing_triton_is_an_error_with_its_remedy():
     code = (
         "import sys; sys.modules['triton'] = None;"
         "from flowdeblur.ops.spatially_variant_rnn import _cuda_kernels; _cuda_kernels()"

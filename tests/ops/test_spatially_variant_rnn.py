@@ -169,7 +169,7 @@ def test_any_shape_stride_and_type(shape, layouts, dtype, tanh):
     assert_matches_oracle(spatially_variant_rnn, *inputs, tanh=tanh, slack=4)
 
 
-def test_expanded_inputs_are_read_alone():
+def test_expanded_inputs_are_read_only():
     features, weights, grad = make_inputs(1, 1, 6, 7)
     shared = [x.expand(2, -1, -1, -1) for x in (features, weights, grad)]
     assert_matches_oracle(spatially_variant_rnn, *shared, tanh=False)
@@ -285,7 +285,7 @@ def test_nothing_in_nothing_out(operator, shape):
         (torch.zeros(1, 1, 2, 2), torch.zeros(1, 4, 2, 2, device="meta"), "device.*cpu.*meta"),
     ],
 )
-def test_wrong_inputs_are_told_apart(features, weights, message):
+def test_wrong_inputs_are_named(features, weights, message):
     with pytest.raises(ValueError, match=message):
         spatially_variant_rnn(features, weights)
 

@@ -24,9 +24,9 @@ def test_a_file_holds_a_table(tmp_path):
 def test_a_bad_file_is_named_with_the_remedy(tmp_path, content):
     path = tmp_path / "tiles.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"tiles\.json.*--tune") as told:
+    with pytest.raises(ValueError, match=r"tiles\.json.*--tune") as raised:
         load(str(path))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_the_variable_names_the_file(tmp_path, monkeypatch):
@@ -42,7 +42,7 @@ def test_the_variable_names_the_file(tmp_path, monkeypatch):
     assert _tiles.table() == Table()
 
 
-def test_few_lines_are_told_by_their_bytes():
+def test_few_lines_are_recognized_by_their_bytes():
     table = Table()
     # 2 MB under way: 8 steps of f and w in two directions from 64 KB a step on.
     assert table.for_forward(2**16) == table.forward
