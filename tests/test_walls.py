@@ -26,7 +26,7 @@ def test_imports_keep_the_contracts_of_pyproject(capsys, monkeypatch):
         ("import flowdeblur", {"torch"}),
         (
             "import flowdeblur.cli, flowdeblur.cli.train, flowdeblur.cli.deblur, "
-            "flowdeblur.cli.ablate, flowdeblur.cli.evaluate",
+            "flowdeblur.cli.ablate, flowdeblur.cli.evaluate, flowdeblur.cli.lesion",
             {"torch", "av", "PIL"},
         ),
         (

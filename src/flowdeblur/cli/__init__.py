@@ -13,6 +13,7 @@ from flowdeblur.errors import UserError
 COMMANDS = {
     "train": "train a network, from the configuration in conf",
     "evaluate": "score weights, or restored frames, under named protocols",
+    "lesion": "measure what each part of a network contributes",
     "deblur": "restore a video, a folder of frames or a picture",
     "demo": "a local page to drop clips on",
     "ablate": "run a sweep, such as Table IV, and tabulate it",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from flowdeblur.networks.deblurring import DeblurringSubnet
 from flowdeblur.networks.flow import FlowSubnet
+from flowdeblur.networks.lesions import Lesion, flow_guided_lesions
 from flowdeblur.types import Restoration
 
 STRIDE = 64
@@ -106,6 +107,10 @@ class FlowGuidedDeblurring(nn.Module):
         identity = self.deblurring_subnet.d_conv0.weight[:, :3]
         identity.zero_()
         identity[range(3), range(3), 2, 2] = 1
+
+    def lesions(self) -> dict[str, Lesion]:
+        """Parts that can be switched off, by name."""
+        return flow_guided_lesions(self)
 
     def _stack(self, frames: Tensor) -> Tensor:
         if frames.ndim != 5 or frames.shape[1] != len(self.frame_offsets) or frames.shape[2] != 3:
