@@ -33,8 +33,13 @@ def summary(scores: Mapping[str, Mapping[str, float]], folder: RunFolder) -> str
                 "            same frame given twice"
             )
     if "epe" in test:
-        zero = f" (no flow at all: {test['epe_of_zero']:.2f})" if "epe_of_zero" in test else ""
-        lines.append(f"  flow, end-point error  {test['epe']:7.2f} px{zero}")
+        others = [
+            f"{name} {test[key]:.2f}"
+            for name, key in (("zero flow", "epe_of_zero"), ("DIS", "epe_of_dis"))
+            if key in test
+        ]
+        beside = f"   ({', '.join(others)})" if others else ""
+        lines.append(f"  flow, end-point error  {test['epe']:7.2f} px{beside}")
     lines += ["", f"run folder  {folder.path}"]
     picture = folder.images / "test.png"
     if picture.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from flowdeblur.evaluation.flow_baselines import flow_baselines
 from flowdeblur.evaluation.metrics import end_point_error, psnr
 from flowdeblur.networks.flow_part import predicts_flow
 from flowdeblur.training.task import Task
@@ -53,7 +54,8 @@ class DeblurringTask(Task):
         """Scores of the validation, and those of the same frame given several times (Fig. 6).
 
         The difference shows what the neighbours contribute. ``motion_px`` is the mean length of the
-        true flow to the last neighbour.
+        true flow to the last neighbour; the errors of zero flow and of DIS are beside the predicted
+        flow's.
         """
         scores = self.scores(batch, prediction)
         if len(self.network.frame_offsets) > 1:
@@ -64,6 +66,9 @@ class DeblurringTask(Task):
             scores["psnr_same_frame"] = psnr(self.training_forward(same).restored, batch["sharp"])
         if "flow" in batch:
             scores["motion_px"] = batch["flow"][:, -2:].norm(dim=1).mean((1, 2))
+        if "epe" in scores:
+            network = self.network
+            scores |= flow_baselines(batch, network.frame_offsets, network.flow_offsets)
         return scores
 
     def _blurry(self, batch: Batch) -> Tensor:
