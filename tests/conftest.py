@@ -11,6 +11,15 @@ def two_threads() -> None:
     torch.set_num_threads(2)
 
 
+@pytest.fixture
+def one_thread():
+    """Small layers are slower on two threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def heeded_signals():
     """Shells start background processes deaf to Ctrl-C, and nohup to SIGHUP; tests send both."""

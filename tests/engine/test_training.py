@@ -108,6 +108,8 @@ def test_what_a_run_folder_holds(run, capsys):
     } <= present  # fmt: skip
     scores = metrics_of(folder)["test"]
     assert {"psnr", "psnr_blurry", "psnr_same_frame", "ssim", "ssim_blurry", "epe"} <= scores.keys()
+    assert {"epe_of_zero", "epe_of_dis"} <= scores.keys()
+    assert not metrics_of(folder)["health"]["dead"]
     printed = capsys.readouterr().out
     assert f"{scores['psnr']:.2f}" in printed
     assert f"{scores['psnr_blurry']:.2f}" in printed

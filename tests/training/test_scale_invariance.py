@@ -24,13 +24,7 @@ OWN = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Layers this small are slower on two."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_batch(size: int):
