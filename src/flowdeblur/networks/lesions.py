@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,7 +27,7 @@ def lesions(network: Network) -> dict[str, Lesion]:
     """
     found: dict[str, Lesion] = {}
     if len(network.frame_offsets) > 1:
-        found["neighbours = current frame"] = lambda: same_frame(network)
+        found["neighbours = current frame"] = partial(same_frame, network)
     own = getattr(network, "lesions", None)
     return found | (own() if own is not None else {})
 
@@ -42,11 +43,11 @@ def flow_guided_lesions(network: FlowGuidedDeblurring) -> dict[str, Lesion]:
     subnet, flow = network.deblurring_subnet, network.flow_subnet
     if flow is not None and network.flow_offsets:
         heads = [flow.flow6, flow.flow5, flow.flow4, flow.flow3, flow.flow2]
-        found["flow = 0"] = lambda: zero_outputs(*heads)
+        found["flow = 0"] = partial(zero_outputs, *heads)
     for scale, coupling in (("1/2", subnet.rnn1), ("1/4", subnet.rnn2), ("1/8", subnet.rnn3)):
         guide = getattr(coupling, "rnnw", None)
         if guide is not None:
-            found[f"RNN weights {scale} = 0"] = lambda guide=guide: zero_outputs(guide)
+            found[f"RNN weights {scale} = 0"] = partial(zero_outputs, guide)
     below = subnet.d_conv3_3.out_channels
     levels = (
         ("1/2", subnet.d_conv1, subnet.d_deconv1, subnet.d_conv2.in_channels),
@@ -54,14 +55,12 @@ def flow_guided_lesions(network: FlowGuidedDeblurring) -> dict[str, Lesion]:
         ("1/8", subnet.d_conv3, subnet.d_deconv3, subnet.d_deconv3.in_channels - below),
     )
     for scale, encoder, _, _ in levels:
-        found[f"encoder {scale}"] = lambda conv=encoder: zero_outputs(conv)
+        found[f"encoder {scale}"] = partial(zero_outputs, encoder)
     for scale, _, decoder, width in levels:
-        skip = slice(0, width)
-        found[f"skip {scale}"] = lambda layer=decoder, part=skip: zero_inputs(layer, part)
+        found[f"skip {scale}"] = partial(zero_inputs, decoder, slice(0, width))
     for scale, _, decoder, width in levels:
-        rest = slice(width, None)
         name = f"below {scale}" if scale != "1/8" else "convs at 1/8"
-        found[name] = lambda layer=decoder, part=rest: zero_inputs(layer, part)
+        found[name] = partial(zero_inputs, decoder, slice(width, None))
     return found
 
 
