@@ -113,7 +113,7 @@ def test_damaged_checkpoints_are_passed_over(folder, damage, caplog):
     good, newest = save(folder, 1), save(folder, 2)
     newest.write_bytes(damage(newest.read_bytes()))
     assert newest_checkpoint(folder) == good
-    assert "step_00000002.ckpt is damaged" in caplog.text
+    assert "step_00000002.ckpt is corrupt" in caplog.text
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoints(folder):
@@ -133,7 +133,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(folder):
 
 def test_checkpoints_with_pickled_code_are_refused(folder):
     path = save(folder, 1, {"state_dict": {}, "bomb": Bomb()})
-    with pytest.raises(UserError, match="holds pickled code"):
+    with pytest.raises(UserError, match="contains pickled code"):
         verify(path)
 
 

@@ -1,12 +1,12 @@
-"""The run folder: the identity of a run, and everything it leaves behind.
+"""The run folder: the identity of a run and its files.
 
-A run folder holds
+A run folder contains
 
     config.yaml          the resolved configuration
-    train.log            what was printed
+    train.log            messages
     progress.json        step, speed and time left, while it runs
-    checkpoints/         step_<n>.ckpt, to go on from; best.ckpt, of the best validation score
-    metrics.json         scores, history and costs; the last to be written
+    checkpoints/         step_<n>.ckpt, to resume from; best.ckpt, of the best validation score
+    metrics.json         scores, history and costs; written last
     frames.csv           scores of every test frame
     images/              panels of held-out frames
     weights.safetensors  the trained network, for others
@@ -96,7 +96,7 @@ class RunFolder:
     """One run's folder.
 
     Args:
-        path: the folder, made if missing.
+        path: the folder; created if missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -121,9 +121,8 @@ class RunFolder:
     def exclusive(self, patience_s: float = 120.0) -> Iterator[None]:
         """Keep other processes from training in this folder.
 
-        The system gives the lock back when its holder ends, however that happens, so none is ever
-        left behind. On a network file system this may take the server a minute after a node has
-        died. Where a file system knows no locks, nothing is locked.
+        The system releases the lock when its holder ends for any reason. On a network file system
+        this may take a minute after a node has failed. A file system without locks locks nothing.
 
         Args:
             patience_s: how long to wait for the lock, in seconds.
@@ -187,9 +186,9 @@ class RunFolder:
         )
 
     def forget_interruptions(self, besides: Path | None) -> None:
-        """Delete the checkpoints that signals left, ``besides`` the one that the run goes on from.
+        """Delete the checkpoints of interruptions, except for ``besides``, which the run resumes.
 
-        ModelCheckpoint counts and deletes only what it has written itself.
+        ModelCheckpoint counts and deletes only those that it wrote itself.
         """
         for path in self.checkpoints.glob("step_*-interrupted.ckpt"):
             if path != besides:

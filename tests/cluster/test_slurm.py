@@ -146,7 +146,7 @@ def test_a_preempted_job_saves_is_requeued_and_goes_on(slurm, cache, alone, tmp_
     (saved,) = (job.run / "checkpoints").glob("*-interrupted.ckpt")
     job.until("COMPLETED")
     assert "asking SLURM to requeue" in job.log
-    assert f"going on from {saved}" in job.log
+    assert f"resuming from {saved}" in job.log
     assert metrics_of(job.run)["test"] == pytest.approx(metrics_of(alone)["test"], rel=1e-3)
     assert [each["step"] for each in metrics_of(job.run)["history"]] == [5, 10, 15, 20, 25, 30]
     assert largest_difference(job.run, alone) < 1e-4
@@ -161,7 +161,7 @@ def test_a_job_survives_the_death_of_a_node(slurm, cache, alone, tmp_path):
     finally:
         subprocess.run(["sh", SCRIPT, "node", slurm, "n2"], check=True)
     job.until("COMPLETED")
-    assert "going on from" in job.log
+    assert "resuming from" in job.log
     assert metrics_of(job.run)["test"] == pytest.approx(metrics_of(alone)["test"], rel=1e-3)
     assert largest_difference(job.run, alone) < 1e-4
 

@@ -113,7 +113,7 @@ def test_torchrun_starts_killed_processes_again(alone, cache, tmp_path):
     assert status == 0, printed
     assert once.exists()
     (folder,) = (tmp_path / "runs").iterdir()
-    assert "going on from" in (folder / "train.log").read_text()
+    assert "resuming from" in (folder / "train.log").read_text()
     assert largest_difference(folder, alone) < 1e-5
 
 

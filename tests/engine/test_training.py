@@ -216,7 +216,7 @@ def test_a_truncated_newest_checkpoint_costs_some_steps_only(run, caplog):
     status, _ = run(folder="b")
     assert status == 0
     assert weights_equal(folder, straight)
-    assert "step_00000004.ckpt is damaged" in (folder / "train.log").read_text()
+    assert "step_00000004.ckpt is corrupt" in (folder / "train.log").read_text()
 
 
 def test_start_from_weights(run):

@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside and rename it.
+    """Write checkpoints atomically.
 
-    Lightning's own transaction goes through the system's temporary folder, which may be another
-    file system, where a move is a copy that can be cut short.
+    Lightning writes them to the system's temporary folder first, which may be on another file
+    system, where a move is a copy that can be interrupted.
     """
 
     def save_checkpoint(
@@ -44,21 +44,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except OSError as error:
             raise RuntimeFailureError(
                 f"{path}: cannot write the checkpoint ({error.strerror}); earlier ones are "
-                "unharmed: make room and give the same command again"
+                "unharmed: free disk space and run the same command again"
             ) from None
 
 
 def newest_checkpoint(folder: RunFolder) -> Path | None:
-    """The checkpoint to go on from; damaged ones are passed over, and said so."""
+    """Newest checkpoint to resume from; corrupt ones are skipped with a warning."""
     for path in folder.checkpoints_newest_first():
         if _is_whole(path):
             return path
-        log.warning("%s is damaged: going on from the one before it", path)
+        log.warning("%s is corrupt: resuming from the previous one", path)
     return None
 
 
 def best_checkpoint(folder: RunFolder) -> Path | None:
-    """The checkpoint of the best validation score; None if there is none, or it is damaged."""
+    """Checkpoint of the best validation score; None if there is none, or it is corrupt."""
     path = folder.checkpoints / "best.ckpt"
     return path if path.exists() and _is_whole(path) else None
 
@@ -75,7 +75,7 @@ def network_state(path: Path) -> tuple[int, dict[str, Tensor]]:
 
 
 def verify(path: Path) -> None:
-    """See that a checkpoint holds tensors and plain values only.
+    """Check that a checkpoint contains only tensors and plain values.
 
     Raises:
         UserError: it holds pickled code, or is no checkpoint.
@@ -84,10 +84,10 @@ def verify(path: Path) -> None:
         checkpoint = torch.load(path, map_location="meta", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
-            f"{path}: holds pickled code, which is never run; delete it to start afresh"
+            f"{path}: contains pickled code, which is never run; delete it to start again"
         ) from None
     if "state_dict" not in checkpoint:
-        raise UserError(f"{path}: is no checkpoint of a training run; delete it to start afresh")
+        raise UserError(f"{path}: is no checkpoint of a training run; delete it to start again")
 
 
 def _is_whole(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""From a composed configuration to objects, with mistakes told in one line that names the key."""
+"""From a composed configuration to objects; errors are one line that names the key."""
 
 from __future__ import annotations
 
@@ -81,15 +81,15 @@ def check_values(settings: Mapping[str, Any], described: type) -> None:
 
 
 def instantiate(node: Any, key: str, **arguments: Any) -> Any:
-    """Build what ``node`` describes, once its arguments are known to fit.
+    """Build the object that ``node`` describes.
 
-    Their names and types are checked against the signatures first. Hydra merges a typing mistake of
-    an experiment file silently; here it meets the constructor that lacks such an argument.
+    Names and types of its arguments are compared with the signatures first, because Hydra merges a
+    misspelled key of an experiment file silently.
 
     Args:
         node: plain values, as :func:`plain` returns them.
-        key: where the node stands in the configuration.
-        **arguments: handed to the outermost target, beside the node's own.
+        key: key of the node in the configuration.
+        **arguments: further arguments of the outermost target.
 
     Raises:
         UserError: a key is unknown, a value has the wrong type, or the target refuses it.
@@ -150,7 +150,7 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
                 f"{key}.{name}: {path.rpartition('.')[2]} takes no such argument"
                 f"{nearest(name, named)}"
             )
-        # A default may contradict its hint: None, where hints are sloppy.
+        # A default may contradict its hint, such as None for an int.
         by_default = name in parameters and parameters[name].default is value
         if name in hints and not by_default and not _fits(value, hints[name]):
             raise UserError(f"{key}.{name}: expected {_name(hints[name])}, got {value!r}")
@@ -161,7 +161,7 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Say which valid names come nearest to a wrong one, as the end of a sentence."""
+    """List the valid names that are nearest to a wrong one, as the end of a sentence."""
     names = sorted(names)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
@@ -170,19 +170,19 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _hints(target: Any) -> dict[str, Any]:
-    # A dataclass's own hints know the modules of the classes that it inherits fields from.
+    # A dataclass's own hints resolve names in the modules of the classes it inherits fields from.
     own = is_dataclass(target) or not inspect.isclass(target)
     try:
         return typing.get_type_hints(target if own else target.__init__)
     except (NameError, TypeError):
-        # Foreign code may annotate with names that exist for type checkers only.
+        # Other packages may annotate with names that exist only for type checkers.
         return {}
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-    """Whether a plain value can be meant by an annotation.
+    """Whether a plain value can be an argument with this annotation.
 
-    What describes an object may be anything.
+    A mapping may describe any object.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(value, Mapping) or annotation is Any:
@@ -205,7 +205,7 @@ def _fits(value: Any, annotation: Any) -> bool:
         return isinstance(value, str)
     if annotation is None or annotation is type(None):
         return value is None
-    # A scalar is no tensor and no function; of annotations that are no classes nothing can be said.
+    # A scalar is no tensor and no function; other annotations are not checked.
     return isinstance(value, annotation) if inspect.isclass(annotation) else origin is None
 
 

@@ -1,4 +1,4 @@
-"""Processes that torchrun starts again find each other, not the dead."""
+"""DDP whose processes find each other again after a restart by torchrun."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 class ElasticDDP(DDPStrategy):
     """Lightning's DDP, for ``torchrun --max-restarts`` as well.
 
-    The processes of one torchrun exchange addresses in a store that outlives them. PyTorch 2.13
-    lets those of a second start read what the first ones wrote (pytorch/pytorch#135712); here each
-    start has keys of its own. With several torchruns, which count their restarts each for itself,
-    that is no remedy, and ``TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1`` is.
+    The processes of one torchrun exchange addresses in a store that outlives them. In PyTorch 2.13
+    the processes of a second start read the stale addresses of the first (pytorch/pytorch#135712);
+    here each start has its own keys. With several torchruns, each of which counts its own restarts,
+    set ``TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1`` instead.
     """
 
     def setup_distributed(self) -> None:
-        """Lightning's hook, at every fit and test; it takes the process group as it finds it."""
+        """Lightning's hook, at every fit and test; it uses an existing process group."""
         start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         outlived = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         alone = os.environ.get("GROUP_WORLD_SIZE") == "1"

@@ -53,15 +53,15 @@ class Request:
         weights: a weights file, a run folder, or a name.
         allow: packages besides flowdeblur whose classes the weights file may name.
         predictions: a folder of restored frames, instead of weights.
-        split: which of the data to score.
-        same_frame: whether the current frame is also given as all frames.
-        motion_bins: edges, pixels.
-        warp_error: whether flicker is measured.
+        split: split of the data to score.
+        same_frame: whether the current frame is also restored from itself, given as all frames.
+        motion_bins: edges of the bins in pixels.
+        warp_error: whether to measure flicker.
         scale: scales that the network restores at, coarse to fine; ``auto`` chooses for each frame.
-        save_frames: whether the restored frames are written.
-        device: where to compute; None takes the GPU if there is one.
-        seed: that the data refer to; what is scored does not depend on it.
-        run_dir: where the results go.
+        save_frames: whether to write the restored frames.
+        device: device to compute on; None uses the GPU if there is one.
+        seed: data may refer to it; scores do not depend on it.
+        run_dir: folder of the results.
     """
 
     weights: str | None
@@ -80,13 +80,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Restoring:
-    """What is scored.
+    """Methods to score.
 
     Attributes:
-        methods: by name.
-        facts: where it comes from, for ``metrics.json``.
-        frame_offsets: the frames that it reads.
-        flow_offsets: the neighbours that it predicts flow to, or that true flow is wanted to.
+        methods: restorers by name.
+        facts: their origin, for ``metrics.json``.
+        frame_offsets: the frames that they read.
+        flow_offsets: the neighbours that flow is predicted to, or that true flow is wanted to.
     """
 
     methods: dict[str, Restorer]
@@ -179,10 +179,10 @@ def evaluate(config: DictConfig) -> str:
 
 
 def every_frame(source: Source) -> Source:
-    """Undo a source's own choice of frames, which is the protocols' business here."""
+    """Undo a source's selection of frames, because here the protocols select."""
     every = {"last_frame": True, "first": 0, "every": 1}
     changes: Any = {name: value for name, value in every.items() if hasattr(source, name)}
-    # What can choose frames is a dataclass of clips.
+    # Sources that select frames are dataclasses of clips.
     whole: Source = replace(source, **changes) if changes else source  # type: ignore[type-var]
     return whole
 
@@ -218,7 +218,7 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
         "scale": request.scale,
         "parameters": sum(each.numel() for each in network.parameters()),
     }
-    # Where the network predicts no flow, the data may still know it.
+    # The data may know the flow even if the network predicts none.
     return Restoring(methods, facts, network.frame_offsets, network.flow_offsets or (1,))
 
 

@@ -1,4 +1,4 @@
-"""What the configuration refers to and only the process knows: ``${run_id:}`` and ``${sweep:}``."""
+"""Resolvers of the configuration: ``${run_id:}``, ``${sweep:}`` and ``${folder_name:}``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from flowdeblur.errors import UserError
 
 
 def run_id() -> str:
-    """Name a run's folder, alike in all processes of the run and after every restart.
+    """Return the name of the run folder, the same in all processes and after every restart.
 
-    It is what ``RUN_ID`` or ``WANDB_RUN_ID`` says; else the job's number under SLURM, which
-    outlives a requeue, and torchrun's id; else the time, to the microsecond.
+    It is the value of ``RUN_ID`` or ``WANDB_RUN_ID``; else the number of the SLURM job, which stays
+    the same after a requeue, or torchrun's id; else the time in microseconds.
 
     Raises:
         UserError: torchrun has started several processes that share no name.
@@ -26,7 +26,7 @@ def run_id() -> str:
     for variable in ("RUN_ID", "WANDB_RUN_ID"):
         if environment.get(variable):
             return environment[variable]
-    # Lightning, too, takes jobs of these names for a terminal on a node.
+    # Lightning, too, regards jobs of these names as a terminal on a node.
     if "SLURM_JOB_ID" in environment and environment.get("SLURM_JOB_NAME") not in (
         "bash",
         "interactive",
@@ -46,7 +46,7 @@ def run_id() -> str:
 
 
 def sweep() -> str | None:
-    """Name the sweep that this job belongs to by its folder; None if there is no sweep."""
+    """Return the name of the sweep's folder; None if the job belongs to no sweep."""
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return None
     return Path(HydraConfig.get().sweep.dir).name

@@ -1,4 +1,4 @@
-"""One training run: from a configuration to weights, scores and pictures in a run folder."""
+"""One training run: from a configuration to weights, scores and images in a run folder."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ from flowdeblur.types import Network
 
 log = logging.getLogger(__name__)
 
-# Lightning says at every start what hardware there is and what it has been told.
+# Lightning logs the hardware and its arguments at every start.
 for library in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(library).setLevel(logging.WARNING)
-# Our stream of batches is a function of the step, so that resuming in mid-epoch is exact.
+# Our batches are a function of the step, so that resuming in mid-epoch is exact.
 warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
-# It does so wherever a run goes on.
+# It does whenever a run resumes.
 warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-# Few workers, or none, are our choice: what they do is cheap beside a training step.
+# Few workers, or none, are enough: preparing a batch is cheap compared with a training step.
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
-# It says so on every login node; how processes are started is told by SLURM's variables.
+# It warns on every login node; SLURM's variables define how processes are started.
 warnings.filterwarnings("ignore", ".*`srun` command is available.*")
-# Scores are averaged over processes before they are logged, exactly.
+# Scores are averaged exactly over processes before they are logged.
 warnings.filterwarnings("ignore", ".*sync_dist=True.*")
 # Lightning 2.6 with torch 2.13.
 warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
@@ -160,7 +160,7 @@ def begin(trainer: L.Trainer, folder: RunFolder, settings: Mapping[str, Any]) ->
         connect(trainer.loggers)
     else:
         folder.check(settings)
-        logging.getLogger("flowdeblur").setLevel(logging.WARNING)  # messages come from one process
+        logging.getLogger("flowdeblur").setLevel(logging.WARNING)  # one process logs messages
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(settings))
 
@@ -177,7 +177,7 @@ def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> 
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, WeightAveraging):
-            # Lightning does this at the last step, but not where the checkpoint is of that step.
+            # Lightning does this after the last step, unless the checkpoint is of that step.
             callback.on_train_end(trainer, task)
 
 
