@@ -62,7 +62,7 @@ def check_ranges(settings: Mapping[str, Any]) -> None:
         if allowed is not None and not allowed.low <= value <= allowed.high:
             raise UserError(f"{key}: must be {allowed}, got {value}")
     interval = settings.get("trainer", {}).get("val_check_interval")
-    if interval is not None and not (
+    if isinstance(interval, int | float) and not (
         interval >= 1 if isinstance(interval, int) else 0 < interval <= 1
     ):
         raise UserError(

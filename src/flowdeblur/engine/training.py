@@ -25,7 +25,7 @@ from flowdeblur.engine.checkpoints import (
     newest_checkpoint,
     verify,
 )
-from flowdeblur.engine.configuration import check_root, plain
+from flowdeblur.engine.configuration import check, check_root, plain
 from flowdeblur.engine.loggers import connect, finish, interrupt
 from flowdeblur.engine.ranges import check_ranges
 from flowdeblur.engine.report import cost, hardware, summary
@@ -79,6 +79,7 @@ def train(config: DictConfig) -> float:
     settings = plain(config)
     check_root(settings)
     check_ranges(settings)
+    check(settings["trainer"], "trainer")  # a schedule may refer to its budget
     refuse_other_folder(Path(settings["run_dir"]))
     folder = RunFolder(Path(settings["run_dir"]))
     folder.check(settings)
