@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ def measure(
     repetitions: int,
     *,
     dtypes: tuple[str, ...] = ("float32",),
+    clock: Callable[[], float] = time.perf_counter,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Row]:
     """Restore random frames of ``size`` (H, W), one at a time, in inference mode.
@@ -84,8 +86,11 @@ def measure(
         networks: by name; recurrent peers are measured as :class:`Streaming`.
         size: (H, W) of the frames in pixels.
         device: where to measure.
-        repetitions: of every measurement, after one that is not counted.
+        repetitions: of every measurement, after one that is not counted; 0 counts that one, which
+            allocates its memory.
         dtypes: names in ``DTYPES``; those other than float32 by autocast.
+        clock: in seconds; ``time.process_time`` counts the processor time of all threads instead,
+            which bears a busy machine.
         progress: receives a line after each step.
     """
     subjects: dict[str, Network] = {
@@ -100,16 +105,19 @@ def measure(
     peaks: dict[str, dict[str, float]] = defaultdict(dict)
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for (name, dtype), restore in functions.items():
+        start = clock()
         peak = peak_mib(restore, device)
         if peak is not None:
             peaks[name][dtype] = peak
+        if not repetitions:
+            times[name, dtype].append((clock() - start) * 1e3)
         progress(f"{name} {dtype}: peak {peak or 0:.0f} MiB")
     for repetition in range(1, repetitions + 1):
         for (name, dtype), restore in functions.items():
-            times[name, dtype].append(timed(restore, device))
+            times[name, dtype].append(timed(restore, device, clock))
             if dtype == "float32" and _has_rnns(subjects[name]):
                 with _copies():
-                    times[name, "copies"].append(timed(restore, device))
+                    times[name, "copies"].append(timed(restore, device, clock))
             progress(f"{repetition}/{repetitions} {name} {dtype}: {times[name, dtype][-1]:.0f} ms")
     median = {key: statistics.median(each) for key, each in times.items()}
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="float32 goes first",
     )
     parser.add_argument("--device", default=None, help="default: a GPU if there is one")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="of one thread on a CPU instead of the wall clock's: bears a busy machine",
+    )
     parser.add_argument("--note", default="", help="added to the description of the machine")
     parser.add_argument("--out", type=Path, help="write OUT.md, .json, .csv, .tex and .svg")
 
@@ -36,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: a model is unknown, or float32 is missing.
     """
+    import torch
     from hydra import compose, initialize_config_dir
 
     from flowdeblur.benchmarks import table3
@@ -57,21 +64,38 @@ def run(arguments: argparse.Namespace) -> None:
             node = plain(compose("train", [f"model={name}", "run_dir=."]))["model"]
             networks[name] = instantiate(node, "model")
     size, device = tuple(arguments.size), find_device(arguments.device)
-    rows = measure(
-        networks,
-        size,
-        device,
-        arguments.repetitions,
-        dtypes=dtypes,
-        progress=lambda text: print(text, flush=True),
-    )
+    threads = torch.get_num_threads()
+    if arguments.processor_time:
+        if device.type != "cpu":
+            raise UserError("--processor-time: is for CPUs; add --device cpu")
+        torch.set_num_threads(1)
     machine = describe_device(device)
+    try:
+        rows = measure(
+            networks,
+            size,
+            device,
+            arguments.repetitions,
+            dtypes=dtypes,
+            clock=time.process_time if arguments.processor_time else time.perf_counter,
+            progress=lambda text: print(text, flush=True),
+        )
+    finally:
+        torch.set_num_threads(threads)
     note = f"{machine}. {arguments.note}" if arguments.note else machine
-    note += f". Medians of {arguments.repetitions} repetitions, networks and types in turn"
+    note += ". " + _repetitions(arguments.repetitions)
+    if arguments.processor_time:
+        note += "; processor time"
     table = table3.to_markdown(rows, size, note)
     print(f"\n{table}")
     if arguments.out is not None:
         _write(arguments.out, rows, table, machine)
+
+
+def _repetitions(count: int) -> str:
+    if not count:
+        return "First runs, which allocate their memory"
+    return f"Medians of {count} repetition{'s' if count > 1 else ''}, networks and types in turn"
 
 
 def _write(out: Path, rows: list[Row], table: str, machine: str) -> None:

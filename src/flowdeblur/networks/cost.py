@@ -50,12 +50,16 @@ def milliseconds(
     return statistics.median(timed(restore, device) for _ in range(repetitions))
 
 
-def timed(function: Callable[[], object], device: torch.device) -> float:
+def timed(
+    function: Callable[[], object],
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """Run a function and return the milliseconds until its work on ``device`` is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    start = time.perf_counter()
+    start = clock()
     function()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return (time.perf_counter() - start) * 1e3
+    return (clock() - start) * 1e3

@@ -29,6 +29,11 @@ def squared(difference: Tensor) -> Tensor:
     return difference.square()
 
 
+def absolute(difference: Tensor) -> Tensor:
+    """Absolute difference (L1)."""
+    return difference.abs()
+
+
 class Charbonnier:
     """sqrt(d^2 + epsilon^2), a smooth absolute value (Charbonnier et al. 1994).
 
