@@ -79,6 +79,14 @@ def test_a_pipe_without_a_frame_is_refused(layout, content):
         PipeReader(layout, io.BytesIO(content))
 
 
+def test_a_range_beyond_the_end_of_a_pipe_is_an_error():
+    reader, out = PipeReader(RGB, io.BytesIO(raw(3))), io.BytesIO()
+    settings = Settings(device="cpu", range="9-")
+    job = DeblurJob(reader, PipeOutput(reader, RGB, out), settings).checked()
+    with pytest.raises(UserError, match="--range: reaches beyond the clip -, which has 3 frames"):
+        job.run(Pick())
+
+
 def test_a_closed_output_ends_the_work():
     read, write = os.pipe()
     os.close(read)

@@ -45,6 +45,13 @@ def main(argv: Sequence[str]) -> int:
         metavar="NAME|PATH",
         help="of the network (default: those that come with the package)",
     )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="load weights of a network of this installed package; its code runs",
+    )
     parser.add_argument("--port", type=_port, default=8765, help="default: %(default)s; 0: any")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
@@ -55,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     from flowdeblur.devices import find_device
     from flowdeblur.weights import load
 
-    network = load(arguments.weights)
+    network = load(arguments.weights, allow=arguments.allow)
     device = find_device(arguments.device)
     with stopping_cleanly(), serving(network, port=arguments.port, device=device) as address:
         print(f"open {address} in a browser; Ctrl-C ends the demo", flush=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -70,6 +71,15 @@ class FrameRange:
         if self.in_seconds:
             return self.start <= time and (self.end is None or time < self.end)
         return self.start <= index and (self.end is None or index <= self.end)
+
+    def check_end(self, path: Path, count: int, last: Fraction) -> None:
+        """Check the range after reading a clip of ``count`` frames, the last at ``last`` seconds.
+
+        Raises:
+            UserError: the range starts beyond the clip.
+        """
+        if self.start > last if self.in_seconds else self.start >= count:
+            raise UserError(f"--range: reaches beyond the clip {path}, which has {count} frames")
 
     def check(self, reader: FrameReader) -> None:
         """Check the range against the length of a clip, where that is known.

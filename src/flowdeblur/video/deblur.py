@@ -177,7 +177,7 @@ class DeblurJob:
             report.difference = tile_difference(network, to_window_tensor(window, device), tile)
         identity = settings.identity(dtype)
         done = self.output.begin(origin(reader, network, *identity))
-        started, ahead = time.perf_counter(), batch + 1
+        started, ahead, last = time.perf_counter(), batch + 1, Fraction(0)
         with (
             self._writing(report) as sink,
             writing_behind(sink, ahead) as write,
@@ -195,6 +195,7 @@ class DeblurJob:
             )
             for result in counted(results, reader.expected, len(done), progress or _silent):
                 write(result)
+                last = result.before.time
                 report.frames += 1
                 report.restored += result.restored
                 if result.blur is not None:
@@ -202,6 +203,10 @@ class DeblurJob:
                     report.blurs.append(
                         BlurRow(frame.name, float(frame.time), result.blur, result.restored)
                     )
+            wanted = controls.range
+            if isinstance(wanted, FrameRange) and not done:
+                # Known before the work where the clip says how long it is.
+                wanted.check_end(reader.path, report.frames, last)
         if settings.blur_csv is not None:
             write_text(Path(settings.blur_csv), blur_table(report.blurs))
         report.seconds = time.perf_counter() - started

@@ -109,7 +109,7 @@ class Settings:
     @property
     def rate(self) -> Fraction | None:
         """Frame rate of a video made from images."""
-        return None if self.fps is None else Fraction(self.fps)
+        return None if self.fps is None else Fraction(str(self.fps))
 
     def torch_dtype(self, device: torch.device) -> torch.dtype:
         """The precision on a device."""
