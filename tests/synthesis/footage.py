@@ -63,9 +63,8 @@ def write_frames(folder: Path, count: int, size=(144, 176), softness=2.0, speed=
     """Fine and coarse texture that moves by ``speed`` pixels per frame."""
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0).random((size[0], size[1] + speed * count, 3))
-    texture = sum(
-        each / each.std() for each in (gaussian_filter(noise, (s, s, 0)) for s in (softness, 20))
-    )
+    fine, coarse = (gaussian_filter(noise, (sigma, sigma, 0)) for sigma in (softness, 20))
+    texture = fine / fine.std() + 2 * coarse / coarse.std()
     texture = np.uint8(255 * (texture - texture.min()) / np.ptp(texture))
     for number in range(count):
         frame = texture[:, speed * number : speed * number + size[1]]

@@ -88,6 +88,23 @@ def test_neighbours_are_a_frame_interval_apart(prepared):
         assert abs(min(errors, key=errors.get) - shift) <= 1
 
 
+def test_the_sharp_frame_is_the_middle_of_the_exposure(prepared):
+    """A blurry frame is the box-filtered sharp one, and not a shifted one."""
+    folder, described = prepared
+    samples = PackedFrames(str(folder / "out" / "pan")).open((0,), ())
+    for number, each in enumerate(described):
+        length = each["blur_px"][1]["median"]
+        sample = samples[3 * number + 1]
+        light = (sample["sharp"].double().numpy() / 255) ** 2.2
+        blurred = uniform_filter1d(light, max(round(length), 1), axis=-1)
+        blurry = (sample["frames"][0].double().numpy() / 255) ** 2.2
+        errors = {
+            shift: np.abs(np.roll(blurred, shift, -1) - blurry)[..., 60:-60].mean()
+            for shift in range(-3, 4)
+        }
+        assert min(errors, key=errors.get) == 0
+
+
 def test_an_interrupted_call_is_resumed_with_the_same_bytes(prepared, tmp_path, monkeypatch):
     folder, _ = prepared
     write, calls = release._write, 0
