@@ -137,10 +137,17 @@ def judge(case: Case, answer: Answer, work: Path) -> str | None:
     return None
 
 
-def measure(cases: Sequence[int], seed: int, limits: Limits) -> list[tuple[Case, Answer, str]]:
-    """Run cases; return those whose answers are not proper, and print progress."""
-    wrong, families = [], Counter[str]()
-    with tempfile.TemporaryDirectory() as folder:
+def measure(
+    cases: Sequence[int], seed: int, limits: Limits
+) -> tuple[int, list[tuple[Case, Answer, str]]]:
+    """Run cases until they are done, or until Ctrl-C.
+
+    Returns:
+        How many were run, and those whose answers are not proper.
+    """
+    wrong: list[tuple[Case, Answer, str]] = []
+    families = Counter[str]()
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
         sound = Path(folder) / "sound"
         make_sound_files(sound)
         for number in cases:
@@ -157,7 +164,7 @@ def measure(cases: Sequence[int], seed: int, limits: Limits) -> list[tuple[Case,
                 print(as_text(case.argv), answer.status, answer.errors, sep="\n")
             shutil.rmtree(work, ignore_errors=True)
     print(f"{dict(families)}: {len(wrong)} not proper", file=sys.stderr)
-    return wrong
+    return families.total(), wrong
 
 
 def report(
@@ -204,8 +211,8 @@ def main() -> int:
     limits, start = Limits(time_s=options.limit_s), time.monotonic()
     torch.set_num_threads(1)  # threads of OpenMP would not survive a fork
     cases = options.only or range(options.cases)
-    wrong = measure(cases, options.seed, limits)
-    text = report(options.seed, len(cases), time.monotonic() - start, limits, wrong)
+    count, wrong = measure(cases, options.seed, limits)
+    text = report(options.seed, count, time.monotonic() - start, limits, wrong)
     if options.out:
         options.out.write_text(text)
     return 1 if wrong else 0

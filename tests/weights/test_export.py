@@ -10,11 +10,12 @@ import onnxruntime
 import pytest
 import torch
 from tests.composition import MODELS, compose_config, make_model, plain
+from tests.disk import room_for
 
 from flowdeblur import cli, weights
 from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.weights import export as exporting
-from flowdeblur.weights import onnx_model
+from flowdeblur.weights import onnx_model, program
 
 SHAPES = [(1, 1, 1), (1, 64, 64), (3, 65, 130), (1, 128, 192)]  # batch, height, width
 HERE = str(Path(exporting.__file__).parent).encode()
@@ -93,12 +94,12 @@ def test_a_program_computes_what_pytorch_computes_at_any_size(folder, network, c
     said = capsys.readouterr().out
     assert all(f"{height} x {width}" in said for height, width in exporting.CHECKED_SIZES)
     facts = {"frame_offsets": ""}
-    program = torch.export.load(path, extra_files=facts)
+    exported = torch.export.load(path, extra_files=facts)
     assert facts["frame_offsets"] == "[0, 1]"
-    names = Counter(str(node.target) for node in program.graph.nodes)
+    names = Counter(str(node.target) for node in exported.graph.nodes)
     assert names["flowdeblur.spatially_variant_rnn.default"] == 3
-    compare(network, program.module(), 1e-5)
-    program.module()(torch.rand(1, 2, 3, 64, 64))  # outside of inference mode, too
+    compare(network, exported.module(), 1e-5)
+    exported.module()(torch.rand(1, 2, 3, 64, 64))  # outside of inference mode, too
     with zipfile.ZipFile(path) as archive:  # tells nothing of the machine that wrote it
         assert not any(HERE in archive.read(name) for name in archive.namelist())
 
@@ -197,3 +198,17 @@ def test_a_missing_library_is_named_with_its_remedy(folder, tmp_path, monkeypatc
         f"error: {library} is not installed: pip install 'flowdeblur[export]'\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+class Linear:
+    """As much of an export wrapper as ``program.write`` needs."""
+
+    def trace(self):
+        return torch.export.export(torch.nn.Linear(200, 200), (torch.rand(2, 200),))
+
+
+def test_a_program_on_a_full_disk_is_an_error_and_no_abort(tmp_path):
+    with room_for(10_000), pytest.raises(OSError, match="File too large"):
+        program.write(Linear(), tmp_path / "a.pt2", {})
+    program.write(Linear(), tmp_path / "a.pt2", {})
+    assert program.open_restorer(tmp_path / "a.pt2")(torch.rand(2, 200)).shape == (2, 200)
