@@ -282,7 +282,7 @@ def error_of(capsys) -> str:
             "trainer.devices=2: several processes need a strategy; add trainer=d",
         ),
         ("data.batch_size=0", "data.batch_size: must be 1 to 1e+06, got 0"),
-        ("optimizer.lr=.nan", "optimizer.lr: must be a finite number, got nan"),
+        ("optimizer.lr=nan", "optimizer.lr: must be a finite number, got nan"),
     ],
 )
 def test_mistakes_get_one_line(override, message, tmp_path, cache, capsys):
