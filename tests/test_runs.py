@@ -35,9 +35,9 @@ def test_same_run_may_go_on(folder):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.width=12", "model.width=24, not 12"),
+        ("model.width=12", "model.width=16, not 12"),
         ("seed=1", "seed=0, not 1"),
-        ("data.batch_size=8", "data.batch_size=2, not 8"),
+        ("data.batch_size=8", "data.batch_size=4, not 8"),
         ("optimizer.lr=0.1", "optimizer.lr=0.001, not 0.1"),
     ],
 )

@@ -312,7 +312,7 @@ def test_deep_frames_in_h264_are_announced(tmp_path, caplog):
 
 @pytest.mark.parametrize("option", ["crf", "preset"])
 def test_options_that_a_codec_has_not_are_refused(option):
-    with pytest.raises(UserError, match=rf"--{option}: prores has none; leave it out"):
+    with pytest.raises(UserError, match=rf"--{option}: prores has no such setting; leave it out"):
         Encoding(PRORES, **{option: 1})
 
 

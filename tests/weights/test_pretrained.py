@@ -16,7 +16,10 @@ from flowdeblur.networks.initialization import layers
 from flowdeblur.scenes import Scenes
 
 CARD = (Path(__file__).parents[2] / "docs" / "model_card.md").read_text()
-LARGEST = {"default": 17e6, "small": 2e6}
+LARGEST = {"default": 17e6, "small": 2e6, "compact": 7.5e6}
+
+DEAD = {"default", "small"}
+"""Trained before the cause was found; docs/model_card.md says so."""
 
 
 @pytest.fixture(scope="module", params=LARGEST)
@@ -42,9 +45,10 @@ def test_a_file_is_small_and_says_where_it_comes_from(name):
     assert told["licence"]
     assert told["training"]["steps"] > 0
     data = told["training"]["data"]
-    assert data["credits"].keys() == data["sources"].keys()
+    credits = data.get("attribution") or data["credits"]  # the word of version 0.1
+    assert credits.keys() == data["sources"].keys()
     for credit in ("REDS", "CC BY 4.0", "Unsplash", "Pexels", "CarND", "SAM 2", "gpmf-parser"):
-        assert credit in str(data["credits"])
+        assert credit in str(credits)
         assert credit in CARD
     assert not re.search(r"(^|[\s\"'])(/|~/)\w", str(told))  # no folders of anybody's machine
 
@@ -57,7 +61,7 @@ def test_it_restores_frames_that_it_has_never_seen(name, held_out):
     gains = psnr(restored, sharp) - psnr(blurry, sharp)
     assert gains.mean() > 0.5
     assert (gains > 0)[psnr(blurry, sharp) < 35].all()
-    assert gains.min() > {"default": -1.0, "small": -1.7}[name]  # docs/model_card.md, Limits
+    assert gains.min() > {"default": -1.0, "small": -1.7, "compact": -0.2}[name]  # docs/model_card.md, Limits
 
 
 def test_its_flow_errs_by_less_than_a_third_of_the_motion(held_out):
@@ -72,9 +76,10 @@ def test_its_flow_errs_by_less_than_a_third_of_the_motion(held_out):
     assert error < motion / 3
 
 
-@pytest.mark.skip(reason="the layers below 1/2 of the shipped weights are dead: train them again")
 def test_no_layer_is_dead(name):
     """A layer whose weights are a hundredth of their scale in a variance-keeping start is dead."""
+    if name in DEAD:
+        pytest.skip("its deep layers are dead (docs/model_card.md): train them again")
     network = flowdeblur.load(name)
     scales = {
         layer: module.weight.square().mean().sqrt().item() * module.weight[0].numel() ** 0.5
