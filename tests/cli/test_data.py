@@ -26,7 +26,7 @@ def test_verify_healthy_frames(root, capsys):
         "train      1      4                  72x96",
         "val, test  1      4                  72x96",
         "",
-        "nothing is wrong",
+        "no problems found",
     ]
     assert printed.err == ""
 
@@ -36,10 +36,10 @@ def test_verify_damaged_frames(root, capsys):
     (root / "val/b/blurry/00001.png").write_text("")
     assert main(["data", "verify", "frames", str(root)]) == 1
     printed = capsys.readouterr().out
-    assert "2 things are wrong:" in printed
+    assert "2 problems:" in printed
     assert "train/a/sharp" in printed
     assert main(["data", "verify", "frames", str(root), "--split", "train"]) == 1
-    assert "1 thing is wrong:" in capsys.readouterr().out
+    assert "1 problem:" in capsys.readouterr().out
 
 
 def test_verify_reports_splits_in_the_same_folders(root, capsys):

@@ -444,7 +444,7 @@ def mistakes():
         ),
         "OUT holds IN": (
             ["frames/1.png", "frames/2.png", "frames", "--overwrite"],
-            "frames: holds IN itself; name another folder as OUT",
+            "frames: contains IN itself; name another folder as OUT",
         ),
         "a part of pictures": (
             ["a.png", "frames/1.png", "out", "--shard", "1/2"],
@@ -455,8 +455,11 @@ def mistakes():
             "--device meta: the RNNs run on cpu and",
         ),
         "no folder for OUT": (["in.mp4", "a/b/out.mp4"], "a/b: no such folder; create it"),
-        "clip to picture": (["in.mp4", "out.png"], "out.png: a picture cannot hold a clip"),
-        "picture to clip": (["a.png", "out.mp4"], "out.mp4: a picture becomes a picture"),
+        "clip to picture": (["in.mp4", "out.png"], "out.png: a single image cannot contain a clip"),
+        "picture to clip": (
+            ["a.png", "out.mp4"],
+            "out.mp4: a single image can only be",
+        ),
         "frames to file": (["frames", "file", "--overwrite"], "file: is a file; name a folder"),
         "damaged picture": (["text.png", "out.png"], "text.png: is truncated or not an image"),
         "empty folder": (["empty", "out"], "empty: contains no images; put"),
@@ -478,7 +481,7 @@ def mistakes():
         "several to one": (["in.mp4", "frames", "out.mp4"], "out.mp4: several IN need a folder"),
         "three to one": (
             ["a.png", "frames/1.png", "frames/2.png", "b.png"],
-            "b.png: a picture cannot hold a clip",
+            "b.png: a single image cannot contain a clip",
         ),
         "codec": (["in.mp4", "out.mp4", "--codec", "ffv1"], "out.mp4: ffv1 goes into .mkv files"),
         "lossless": (

@@ -120,7 +120,7 @@ def transparent(path: Path) -> None:
     ("damage", "message"),
     [
         (cut, r"00002.png: is truncated or not an image"),
-        (sixteen_bit, r"00002.png: has 16 bits a channel"),
+        (sixteen_bit, r"00002.png: has 16 bits per channel"),
         (transparent, r"00002.png: has transparent pixels"),
     ],
 )
@@ -155,10 +155,10 @@ def not_a_picture(root: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (empty, r"train/b/sharp: holds no pictures"),
+        (empty, r"train/b/sharp: contains no images"),
         (other_size, r"sharp/00003.png: is 72x81 pixels, but the clip began with 72x80"),
         (missing, r"blurry/00003.png: has no sharp frame of this name"),
-        (surplus, r"train/a/sharp: holds 6 frames, but .*train/a/blurry holds 5"),
+        (surplus, r"train/a/sharp: contains 6 frames, but .*train/a/blurry contains 5"),
         (not_a_picture, r"blurry/00001.png: is truncated or not an image"),
     ],
 )
@@ -172,9 +172,9 @@ def test_clips_that_do_not_belong_together_are_named_at_once(root, damage, messa
     ("changes", "message"),
     [
         ({"root": "/nowhere"}, r"/nowhere: no such folder; set data.root"),
-        ({"blurry": "val/*/blurry"}, r"holds no clips; looked for val/\*/blurry"),
+        ({"blurry": "val/*/blurry"}, r"contains no clips; looked for val/\*/blurry"),
         ({"clips": ["a", "c"]}, r"1 of 2 clips are missing, c for one"),
-        ({"without": ["a", "b"]}, r"holds no clips"),
+        ({"without": ["a", "b"]}, r"contains no clips"),
     ],
 )
 def test_roots_without_the_clips(root, changes, message):

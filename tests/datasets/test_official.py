@@ -127,7 +127,7 @@ def test_reds_layout_and_degradations(tmp_path):
         write(tmp_path, f"train/train_{kind}/011", "train/train_sharp/011", digits=8)
     assert keys(REDS(str(tmp_path), "train"))[0] == "011/00000000"
     assert len(keys(REDS(str(tmp_path), "train", degradation="blur_jpeg"))) == 3
-    with pytest.raises(UserError, match=r"holds no clips; looked for train/train_blur_comp/\*"):
+    with pytest.raises(UserError, match=r"contains no clips; looked for train/train_blur_comp/\*"):
         REDS(str(tmp_path), "train", degradation="blur_comp").open((0,), ())
     with pytest.raises(UserError, match=r"30 of 30 clips are missing, 000 for one"):
         REDS(str(tmp_path), "val").open((0,), ())
@@ -196,9 +196,9 @@ def test_single_pictures_are_scored_whole(hide, realblur, monkeypatch):
     (hide / "test/test-long-shot/41fromGOPR1041.MP4.png").unlink()
     publish(monkeypatch, RealBlur, "test", Published(980, 980, "RealBlur.tar.gz", "b"))
     for source, message in (
-        (HIDE(str(hide), "test"), "1 pictures instead of 2; unpack HIDE_dataset.zip again"),
-        (HIDE(str(hide), "test", every=40), "1 pictures instead of 2"),
-        (RealBlur(str(realblur), "test"), "1 pictures instead of 980; unpack RealBlur.tar.gz"),
+        (HIDE(str(hide), "test"), "1 images instead of 2; unpack HIDE_dataset.zip again"),
+        (HIDE(str(hide), "test", every=40), "1 images instead of 2"),
+        (RealBlur(str(realblur), "test"), "1 images instead of 980; unpack RealBlur.tar.gz"),
     ):
         with pytest.raises(UserError, match=rf"split test: is not as published: {message}"):
             source.open((0,), ())

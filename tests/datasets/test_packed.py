@@ -140,13 +140,13 @@ def test_out_that_holds_something_else(root, out, tmp_path, monkeypatch):
     assert files(packed(root, out)) == files(out)  # complete: nothing to do
     write_image(root / "a" / "input" / "00009.png", picture(9))
     write_image(root / "a" / "GT" / "00009.png", picture(9))
-    with pytest.raises(UserError, match=r"packed: holds other frames, packed before"):
+    with pytest.raises(UserError, match=r"packed: contains other frames, packed earlier"):
         packed(root, out)
     with pytest.raises(UserError, match=r"frames: is not empty"):
         packed(root, root)
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "plan.json").write_text("[]")
-    with pytest.raises(UserError, match=r"begun: holds a pack of other frames that was cut short"):
+    with pytest.raises(UserError, match=r"begun: contains an interrupted pack of other frames"):
         packed(root, tmp_path / "begun")
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match=r"small: the frames need .* GB more, but 0.0 GB are free"):
@@ -207,7 +207,10 @@ def forget(out):
     [
         (shorten, r"a.sharp.npy: has \d+ bytes instead of \d+"),
         (remove, r"b.blurry.npy: has 0 bytes"),
-        (exchange, r"a.sharp.npy: holds uint8 of \(4, 3, 56, 40\), not uint8 of \(4, 3, 40, 56\)"),
+        (
+            exchange,
+            r"a.sharp.npy: contains uint8 of \(4, 3, 56, 40\), not uint8 of \(4, 3, 40",
+        ),
         (scramble, r"index.json: is damaged or not an index"),
         (reach_out, r"index.json: ../a.sharp.npy is not a plain file name"),
         (outdate, r"index.json: is of format 'flowdeblur packed frames 0'"),

@@ -215,7 +215,9 @@ def test_two_processes_do_not_write_to_one_folder(videos, tmp_path):
     [
         ({"duty_cycle": (0.9, 0.5)}, r"duty_cycle is 0.9 .. 0.5"),
         ({"duty_cycle": (0.5, 1.2)}, r"duty_cycle is 0.5 .. 1.2"),
-        ({"interval": (0, 2)}, r"interval is 0 .. 2, but must ascend, from 1 on"),
+        ({"interval": (0, 2)}, r"interval is 0 .. 2, but must ascend, from 1 to 10000"),
+        ({"interval": (1, 10**400)}, r"interval is 1 .. huge, but must ascend"),
+        ({"highlights": (1, float("inf"))}, r"highlights is 1 .. huge, but must ascend"),
         ({"noise": (0.0, 2.0)}, r"noise is 0 .. 2"),
         ({"jpeg": (0, 50)}, r"jpeg is 0 .. 50"),
         ({"scale": 1.5}, r"scale is 1.5"),

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from flowdeblur.cli import main
 from flowdeblur.verification.overlap import nearest_pairs, thumbnail
 
 NAMES = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field")
@@ -74,3 +75,22 @@ def test_hidden_copies_are_found_and_others_are_not(how, hidden_side):
 def test_flat_images_are_ignored():
     assert thumbnail(np.full((90, 160), 128, np.float32)) is None
     assert nearest_pairs({}, {Path("a"): np.zeros((64, 64), np.float32)}) == []
+
+
+def test_verify_shows_them(tmp_path, capsys):
+    image = Image.fromarray(PHOTOGRAPHS["astronaut"]).resize((256, 256))
+    for place, each in (
+        ("one/train/a", image),
+        ("one/val/b", Image.fromarray(PHOTOGRAPHS["coffee"]).resize((256, 256))),
+        ("other/val/c", jpeg(crop(image, 0.8, 0.4, 0.6), 60)),
+    ):
+        for part in ("blurry", "sharp"):
+            (tmp_path / place / part).mkdir(parents=True)
+            each.save(tmp_path / place / part / "0.png")
+    command = ["data", "verify", "frames", str(tmp_path / "one")]
+    assert main(command) == 0, capsys.readouterr()
+    against = ["--against", "frames", str(tmp_path / "other")]
+    assert main([*command, *against]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "looks like the" in printed
+    assert "most alike" in printed

@@ -63,7 +63,7 @@ def test_nothing_is_wrong_with_a_healthy_data_set(root):
         ("train", "2", "12", "", "72x96, 96x72"),
         ("val", "1", "6", "", "72x96"),
     ]
-    assert "nothing is wrong" in report.to_text(80)
+    assert "no problems found" in report.to_text(80)
 
 
 def cut(path):
@@ -88,7 +88,7 @@ def text(path):
         (cut, "00009.png: is truncated or not an image", "replace or remove it"),
         (empty, "00009.png: is truncated or not an image", "replace or remove it"),
         (text, "00009.png: is truncated or not an image", "replace or remove it"),
-        (deep, "00009.png: has 16 bits a channel", "convert it to 8 bits"),
+        (deep, "00009.png: has 16 bits per channel", "convert it to 8 bits"),
     ],
 )
 @pytest.mark.parametrize("kind", ["blurry", "sharp"])
@@ -210,7 +210,7 @@ def test_sharp_frames_from_an_end_of_the_exposure(tmp_path, phase, word):
 def test_a_video_in_training_and_validation(root):
     shutil.copytree(root / "val/street", root / "train/renamed")
     where, wrong, remedy = the_one(frames(root))
-    assert (where, wrong) == ("val: street", "12 pictures also in training, in clip renamed")
+    assert (where, wrong) == ("val: street", "12 images also in training, in clip renamed")
     folder = root / "train/renamed"
     assert remedy == f"move {folder / 'blurry'} and {folder / 'sharp'} away"
 
@@ -219,7 +219,7 @@ def test_recompressed_copies_are_found_by_their_pixels(root):
     picture = Image.open(root / "val/street/blurry/00009.png")
     picture.save(root / "train/walk/blurry/00009.png", compress_level=0)
     wrong = [wrong for _, wrong, _ in found(frames(root))]
-    assert "1 picture also in training, in clip walk" in wrong
+    assert "1 image also in training, in clip walk" in wrong
 
 
 def test_black_frames_are_no_leak(root):
@@ -247,7 +247,7 @@ def test_nothing_there(root):
     missing = {"train": FrameFolders(str(root), "nowhere/*/a", "nowhere/*/b")}
     where, wrong, remedy = the_one(missing)
     assert (where, wrong) == ("train", f"nothing at {root / 'nowhere/*/a'}")
-    assert remedy.startswith("give the folder that holds nowhere/*/a as the root")
+    assert remedy.startswith("give the folder that contains nowhere/*/a as the root")
     with pytest.raises(UserError, match="/nowhere: no such folder"):
         verify({"train": FrameFolders("/nowhere")})
 
@@ -304,7 +304,7 @@ def test_damaged_files_are_to_be_unpacked_again(official):
     sources, blurry, _ = official
     cut(sorted(blurry.iterdir())[1])
     assert the_one(sources)[2] == "unpack A.zip again"
-    assert "to be had from https://a" in verify(sources).to_text(100)
+    assert "download from https://a" in verify(sources).to_text(100)
 
 
 def test_a_clip_that_was_not_published(official):
@@ -366,7 +366,7 @@ def test_single_pictures(tmp_path, monkeypatch):
     shutil.copy(tmp_path / "train/1fromGOPR.MP4.png", tmp_path / "test/test-close-ups")
     wrong = {row[1]: row[2] for row in found(sources)}
     assert wrong["4 pairs, but 3 were published"] == "unpack H.zip again"
-    leak = wrong["2 pictures also in training, in clip train"]
+    leak = wrong["2 images also in training, in clip train"]
     assert leak.endswith("1fromGOPR.MP4.png away")
 
 

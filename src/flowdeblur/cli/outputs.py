@@ -39,7 +39,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the system's errors into one line about the output.
 
     Raises:
-        RuntimeFailureError: the disk is full, ...; what is written beside and renamed is as it was.
+        RuntimeFailureError: the disk is full, ...; an existing file stays as it was.
     """
     try:
         yield

@@ -25,7 +25,7 @@ class Clip:
 
     Attributes:
         name: of the clip.
-        folders: where the blurry and where the sharp frames lie.
+        folders: folders of the blurry and of the sharp frames.
         blurry: name of a frame to its file.
         sharp: the same for the sharp frames. A frame and its sharp version have one name.
     """
@@ -68,8 +68,8 @@ class Clip:
                 )
         if len(self.sharp) != len(self.blurry):
             raise UserError(
-                f"{self.folders[1]}: holds {len(self.sharp)} frames, "
-                f"but {self.folders[0]} holds {len(self.blurry)}; "
+                f"{self.folders[1]}: contains {len(self.sharp)} frames, "
+                f"but {self.folders[0]} contains {len(self.blurry)}; "
                 "`flowdeblur data verify` lists which"
             )
         paths = [*self.blurry.values(), *self.sharp.values()]
@@ -185,7 +185,7 @@ def check_choice(first: int, every: int) -> None:
 
 
 def _read(path: Path) -> Tensor:
-    picture = read_image(path)
-    if picture.dtype.itemsize != 1:
-        raise UserError(f"{path}: has 16 bits a channel; convert training frames to 8 bits")
-    return torch.from_numpy(picture).permute(2, 0, 1)
+    image = read_image(path)
+    if image.dtype.itemsize != 1:
+        raise UserError(f"{path}: has 16 bits per channel; convert training frames to 8 bits")
+    return torch.from_numpy(image).permute(2, 0, 1)

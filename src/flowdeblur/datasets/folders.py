@@ -1,4 +1,4 @@
-"""Clips as folders of pictures: blurry frames in one, their sharp versions in another.
+"""Clips as folders of images: blurry frames in one, their sharp versions in another.
 
 A blurry frame and its sharp version have the same name.
 """
@@ -57,7 +57,7 @@ class FrameFolders:
 
     @property
     def layout(self) -> tuple[str, ...]:
-        """Patterns of what must lie below the root."""
+        """Patterns of what must be below the root."""
         return self.blurry, self.sharp
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
@@ -66,7 +66,7 @@ class FrameFolders:
         Frames are decoded when they are asked for.
 
         Raises:
-            UserError: the root is missing or holds no clips, or blurry and sharp frames do not
+            UserError: the root is missing or contains no clips, or blurry and sharp frames do not
                 belong together.
         """
         return FrameSequence(
@@ -92,14 +92,16 @@ class FrameFolders:
                 "or name the clips that you have (clips)"
             )
         if not names:
-            raise UserError(f"{self.root}: holds no clips; looked for {self.blurry}; set data.root")
+            raise UserError(
+                f"{self.root}: contains no clips; looked for {self.blurry}; set data.root"
+            )
         clips = [self._clip(name, _all_pictures) for name in names]
         for clip in clips:
             clip.demand_pairs()
         return clips
 
     def listing(self) -> list[Clip]:
-        """List the clips as they lie there; frames may be missing, even all of one kind.
+        """List the clips as they are; frames may be missing, even all of one kind.
 
         Raises:
             UserError: the root is missing.
@@ -122,19 +124,19 @@ class FrameFolders:
             if name not in self.without and (self.clips is None or name in self.clips)
         ]
 
-    def _clip(self, name: str, pictures: Callable[[Path], dict[str, Path]]) -> Clip:
+    def _clip(self, name: str, images: Callable[[Path], dict[str, Path]]) -> Clip:
         root = Path(self.root).expanduser()
         blurry, sharp = (root / pattern.replace("*", name) for pattern in (self.blurry, self.sharp))
-        return Clip(name, (blurry, sharp), pictures(blurry), pictures(sharp))
+        return Clip(name, (blurry, sharp), images(blurry), images(sharp))
 
 
 def _all_pictures(folder: Path) -> dict[str, Path]:
-    pictures: dict[str, Path] = {}
+    images: dict[str, Path] = {}
     for path in list_images(folder):
-        if path.stem in pictures:
-            raise UserError(f"{path}: is one frame with {pictures[path.stem]}; delete one of them")
-        pictures[path.stem] = path
-    return pictures
+        if path.stem in images:
+            raise UserError(f"{path}: is one frame with {images[path.stem]}; delete one of them")
+        images[path.stem] = path
+    return images
 
 
 def _any_pictures(folder: Path) -> dict[str, Path]:
@@ -142,7 +144,9 @@ def _any_pictures(folder: Path) -> dict[str, Path]:
         paths = list_images(folder)
     except UserError:
         return {}
-    pictures: dict[str, Path] = {}
-    for path in paths:  # a second file of one frame is listed under its full name, to be told of
-        pictures[path.name if path.stem in pictures else path.stem] = path
-    return pictures
+    images: dict[str, Path] = {}
+    for path in (
+        paths
+    ):  # a second file of one frame is listed under its full name, so that it can be reported
+        images[path.name if path.stem in images else path.stem] = path
+    return images

@@ -14,9 +14,9 @@ class Published:
     """One split of a data set as its authors published it.
 
     Attributes:
-        clips: number of clips; for single pictures, of pictures.
+        clips: number of clips; for single images, of images.
         frames: number of pairs.
-        archive: the file that holds them.
+        archive: the file that contains them.
         home: page where that is to be had.
         lengths: frames of each clip by its name; None where the names were not published.
         size: rows and columns of a frame, where all have the same but for being upright.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +51,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _require_range("duty_cycle", self.duty_cycle, 0.01, 1)
-        _require_range("interval", self.interval, 1, math.inf)
-        _require_range("highlights", self.highlights, 1, math.inf)
+        _require_range("interval", self.interval, 1, 10_000)
+        _require_range("highlights", self.highlights, 1, 1e6)
         _require_range("noise", self.noise, 0, 1)
         if self.jpeg is not None:
             _require_range("jpeg", self.jpeg, 1, 100)
@@ -128,6 +127,5 @@ class CaptureSettings:
 def _require_range(name: str, pair: tuple[float, float], lower: float, upper: float) -> None:
     low, high = pair
     if not lower <= low <= high <= upper:
-        limits = f"from {lower:g} on" if upper == math.inf else f"from {lower:g} to {upper:g}"
         given = " .. ".join(f"{each:g}" if abs(each) < 1e300 else "huge" for each in pair)
-        raise UserError(f"{name} is {given}, but must ascend, {limits}")
+        raise UserError(f"{name} is {given}, but must ascend, from {lower:g} to {upper:g}")

@@ -12,7 +12,7 @@ from flowdeblur.video.images import ImageArray
 Plane = NDArray[np.float32]
 """(h, w) luminance, 0 .. 255."""
 
-_LONG_SIDE = 640  # pixels; motion blur leaves nothing finer to compare in larger pictures
+_LONG_SIDE = 640  # pixels; motion blur leaves nothing finer to compare in larger images
 _REC_601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -40,17 +40,17 @@ class Comparison:
     correlation: float
 
 
-def luminance(picture: ImageArray) -> tuple[Plane, int]:
-    """Reduce a picture to what motion blur leaves of it.
+def luminance(image: ImageArray) -> tuple[Plane, int]:
+    """Reduce an image to what motion blur leaves of it.
 
     Returns:
         Its luminance averaged over squares, and the squares' side in pixels.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     factor = max(1, round(max(height, width) / _LONG_SIDE))
     rows, columns = height // factor, width // factor
-    plane = picture[: rows * factor, : columns * factor].astype(np.float32) @ _REC_601
-    if picture.dtype == np.uint16:
+    plane = image[: rows * factor, : columns * factor].astype(np.float32) @ _REC_601
+    if image.dtype == np.uint16:
         plane /= 257
     return plane.reshape(rows, factor, columns, factor).mean(axis=(1, 3)), factor
 
@@ -88,13 +88,13 @@ def compare(
 def find_shift(blurry: Plane, sharp: Plane) -> tuple[float, float]:
     """Estimate by phase correlation how far ``blurry`` is displaced from ``sharp``.
 
-    The phases of a motion-blurred picture are reversed beyond the first zero of its blur's
+    The phases of a motion-blurred image are reversed beyond the first zero of its blur's
     spectrum, which would show as two peaks half a blur to either side. So the phases are weighted
-    by the sharp picture's spectrum, in which the low frequencies prevail. The peak becomes as
+    by the sharp image's spectrum, in which the low frequencies prevail. The peak becomes as
     broad as the blur; its centre of mass tells the shift.
 
     Returns:
-        (dx, dy) in pixels: positive where the blurry picture lies to the right and below.
+        (dx, dy) in pixels: positive where the blurry image lies to the right and below.
     """
     height, width = sharp.shape
     window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)

@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from flowdeblur.datasets.clips import Clip
 from flowdeblur.datasets.published import Size
 from flowdeblur.errors import UserError
 from flowdeblur.verification.alignment import Comparison, Plane, compare, luminance
 from flowdeblur.verification.findings import Finding, counted, some
+from flowdeblur.verification.overlap import Thumbnail, thumbnail
 from flowdeblur.video.images import ImageArray, read_image
+
+_THUMBNAILS = 5  # frames per clip that are compared with those of other splits
 
 
 @dataclass
@@ -22,8 +27,9 @@ class Examination:
 
     Attributes:
         clip: its files.
-        sizes: which of its pictures have which size.
-        digests: of the pixels of every picture that is not of one colour, to its file.
+        sizes: which of its images have which size.
+        digests: of the pixels of every image that is not of one colour, to its file.
+        thumbnails: a few of its sharp frames (blurry ones where those are missing), by file.
         comparisons: of the frames with their sharp versions.
         findings: what is wrong with its files.
     """
@@ -31,6 +37,7 @@ class Examination:
     clip: Clip
     sizes: dict[Size, list[Path]] = field(default_factory=dict)
     digests: dict[bytes, Path] = field(default_factory=dict)
+    thumbnails: dict[Path, Thumbnail] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -46,12 +53,12 @@ class _Moment:
 
 
 def examine(clip: Clip, again: str | None, progress: Callable[[], object]) -> Examination:
-    """Decode all pictures of a clip, and compare each blurry frame with its sharp version.
+    """Decode all images of a clip, and compare each blurry frame with its sharp version.
 
     Three frames are in memory at a time.
 
     Args:
-        clip: its files, as they lie there.
+        clip: its files, as they are.
         again: how published files are to be had again.
         progress: called after every frame.
     """
@@ -62,26 +69,29 @@ def examine(clip: Clip, again: str | None, progress: Callable[[], object]) -> Ex
         if path is None:
             return None
         try:
-            picture = read_image(path)
-            if picture.dtype.itemsize != 1:
-                raise UserError(f"{path}: has 16 bits a channel; convert it to 8 bits")
+            image = read_image(path)
+            if image.dtype.itemsize != 1:
+                raise UserError(f"{path}: has 16 bits per channel; convert it to 8 bits")
         except UserError as error:
             unreadable.setdefault(str(error).removeprefix(f"{path}: "), []).append(path)
             return None
-        result.sizes.setdefault(picture.shape[:2], []).append(path)
-        if picture.min() != picture.max():
-            result.digests[hashlib.blake2b(picture.tobytes(), digest_size=16).digest()] = path
-        return picture
+        result.sizes.setdefault(image.shape[:2], []).append(path)
+        if image.min() != image.max():
+            result.digests[hashlib.blake2b(image.tobytes(), digest_size=16).digest()] = path
+        return image
 
     names = _in_order(clip)
+    chosen = {names[i] for i in np.linspace(0, len(names) - 1, _THUMBNAILS).astype(int) if names}
     before: _Moment | None = None
     current: _Moment | None = None
     for name in [*names, None]:
         after = None
         if name is not None:
-            # A single picture is told from those of other folders that bear its name.
-            told = name if len(names) > 1 else f"{clip.name}/{name}"
-            after = _moment(told, read(clip.blurry.get(name)), read(clip.sharp.get(name)))
+            # A single image is named with its folder, because others have the same name.
+            label = name if len(names) > 1 else f"{clip.name}/{name}"
+            after = _moment(label, read(clip.blurry.get(name)), read(clip.sharp.get(name)))
+            if name in chosen:
+                result.thumbnails |= _thumbnail(clip, name, after)
             progress()
         if current is not None:
             result.comparisons += _compared(before, current, after)
@@ -106,6 +116,13 @@ def _moment(name: str, blurry: ImageArray | None, sharp: ImageArray | None) -> _
     scale = max((plane[1] for plane in planes if plane is not None), default=1)
     one, other = (None if plane is None else plane[0] for plane in planes)
     return _Moment(name, one, other, scale)
+
+
+def _thumbnail(clip: Clip, name: str, moment: _Moment) -> dict[Path, Thumbnail]:
+    plane = moment.blurry if moment.sharp is None else moment.sharp
+    path = clip.blurry.get(name) if moment.sharp is None else clip.sharp[name]
+    small = None if plane is None else thumbnail(plane)
+    return {} if path is None or small is None else {path: small}
 
 
 def _compared(

@@ -22,7 +22,7 @@ class Finding:
     remedy: str
 
     def relative_to(self, roots: Iterable[str]) -> Finding:
-        """Shorten its place by whichever of the folders it lies in."""
+        """Shorten its place by the folder that contains it."""
         where = self.where
         for root in roots:
             where = where.removeprefix(root)

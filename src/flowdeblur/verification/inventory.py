@@ -10,10 +10,11 @@ from flowdeblur.datasets.clips import Clip
 from flowdeblur.datasets.published import Published, Size
 from flowdeblur.verification.examination import Examination
 from flowdeblur.verification.findings import Finding, counted, some
+from flowdeblur.verification.overlap import Pair, nearest_pairs
 
 
 def nothing_found(split: str, root: Path, layout: Sequence[str]) -> Finding:
-    """Tell a split without any clip, and where there are some if they are near."""
+    """Report a split without any clip, and where there are some if they are near."""
     wanted = layout[0]
     for folder in (root.parent, *sorted(each for each in root.iterdir() if each.is_dir())):
         if any(folder.glob(wanted)):
@@ -21,7 +22,7 @@ def nothing_found(split: str, root: Path, layout: Sequence[str]) -> Finding:
     return Finding(
         split,
         f"nothing at {root / wanted}",
-        f"give the folder that holds {wanted} as the root, or check other splits alone (--split)",
+        f"give the folder that contains {wanted} as the root, or check only other splits (--split)",
     )
 
 
@@ -70,7 +71,7 @@ def _compare_lengths(
 def compare_sizes(
     split: str, examined: Sequence[Examination], size: Size, again: str
 ) -> list[Finding]:
-    """Tell clips whose frames are smaller or larger than the published ones, upright or not."""
+    """Report clips whose frames are smaller or larger than the published ones, upright or not."""
     odd = {
         each.clip.name: found
         for each in examined
@@ -127,7 +128,7 @@ def shared(splits: Mapping[str, Sequence[Examination]]) -> list[Finding]:
             findings.append(
                 Finding(
                     f"{split}: {here}",
-                    f"{counted(len(digests), 'picture')} also in training, in clip {there}",
+                    f"{counted(len(digests), 'image')} also in training, in clip {there}",
                     f"move {_folders(clip) if clip.name in names else path} away",
                 )
             )
@@ -141,6 +142,42 @@ def shared(splits: Mapping[str, Sequence[Examination]]) -> list[Finding]:
                 )
             )
     return findings
+
+
+def alike(
+    splits: Mapping[str, Sequence[Examination]],
+) -> tuple[list[Finding], list[Pair]]:
+    """Report images of held-out splits that look like training images but have other pixels.
+
+    Returns:
+        Findings, and for each held-out image the training image that looks most like it, nearest
+        first.
+    """
+    train = splits.get("train", ())
+    known = frozenset().union(*(each.digests.keys() for each in train))
+    training = {path: small for each in train for path, small in each.thumbnails.items()}
+    findings, pairs = [], []
+    for split, examined in splits.items():
+        if split == "train":
+            continue
+        held_out = {}
+        for each in examined:
+            reported = {path for digest, path in each.digests.items() if digest in known}
+            held_out |= {p: s for p, s in each.thumbnails.items() if p not in reported}
+        found = nearest_pairs(training, held_out)
+        pairs += found
+        same = [pair for pair in found if pair.same]
+        if same:
+            nearest = same[0]
+            findings.append(
+                Finding(
+                    str(nearest.held_out),
+                    f"looks like the training image {nearest.training} (correlation "
+                    f"{nearest.correlation:.2f}), and {len(same) - 1} more of {split} like others",
+                    "look whether they show the same; move one away if they do",
+                )
+            )
+    return findings, sorted(pairs, key=lambda pair: -pair.correlation)
 
 
 def _folders(clip: Clip) -> str:

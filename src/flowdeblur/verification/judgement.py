@@ -23,7 +23,7 @@ _LEAST_PHASE, _MOST_PHASE = 0.15, 0.75
 def judge_clip(
     where: str, comparisons: Sequence[Comparison], phase: float, again: str | None
 ) -> list[Finding]:
-    """Tell whether blurry and sharp frames show the same moments, the same scene and place.
+    """Report whether blurry and sharp frames show the same moments, the same scene and place.
 
     Args:
         where: the clip.
@@ -59,7 +59,7 @@ def judge_clip(
                 where,
                 f"{counted(len(foreign), 'frame')} unlike the sharp version "
                 f"(correlation below {_CORRELATION}): {some(foreign)}",
-                again or "look whether the sharp version is another picture's",
+                again or "look whether the sharp version is another image's",
             )
         )
     displacement = _displacement(where, comparisons, phase, again)
@@ -105,7 +105,7 @@ def phase_of_sharp_frames(comparisons: Sequence[Comparison]) -> float:
 
 
 def phase_finding(where: str, phase: float) -> list[Finding]:
-    """Tell sharp frames that were not taken in the middle of the exposure."""
+    """Report sharp frames that were not taken in the middle of the exposure."""
     if not phase:
         return []
     return [

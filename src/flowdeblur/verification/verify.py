@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,25 +17,28 @@ from flowdeblur.datasets.published import Published
 from flowdeblur.verification import inventory, judgement
 from flowdeblur.verification.alignment import Comparison
 from flowdeblur.verification.examination import Examination, examine
-from flowdeblur.verification.findings import Finding, findings_table, to_table
+from flowdeblur.verification.findings import Finding, counted, findings_table, to_table
+from flowdeblur.verification.overlap import Pair
+
+_NEAREST = 5  # pairs that are shown
 
 
 @runtime_checkable
 class Verifiable(Protocol):
-    """A source whose clips lie in files."""
+    """A source whose clips are files."""
 
     root: str
 
     @property
     def published(self) -> Published | None:
-        """What its authors say is in it; None where nobody does."""
+        """What its authors published; None if nothing is known."""
 
     @property
     def layout(self) -> Sequence[str]:
-        """Patterns of what must lie below the root."""
+        """Patterns of what must be below the root."""
 
     def listing(self) -> list[Clip]:
-        """List the clips as they lie there."""
+        """List the clips as they are."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +48,27 @@ class Report:
     Attributes:
         contents: a row for each split: its name, clips, frames, published clips and frames, sizes.
         findings: what is wrong; places are relative to the root.
-        homes: where the data set is to be had.
+        homes: where the data set can be downloaded.
+        nearest: pairs of training and held-out images that look most alike.
     """
 
     contents: list[tuple[str, ...]]
     findings: list[Finding]
     homes: list[str]
+    nearest: list[Pair] = field(default_factory=list)
 
     def to_text(self, width: int) -> str:
         """Lay out the report for a terminal of ``width`` characters."""
         heading = ("split", "clips", "frames", "published", "rows x columns")
         table = to_table([heading, *self.contents], width)
+        if self.nearest:
+            heading = ("training image", "held-out image", "correlation")
+            rows = [(str(a), str(b), f"{r:.2f}") for a, b, r in self.nearest]
+            table += f"\n\nmost alike:\n\n{to_table([heading, *rows], width)}"
         if not self.findings:
-            return f"{table}\n\nnothing is wrong"
-        number = len(self.findings)
-        wrong = "1 thing is wrong" if number == 1 else f"{number} things are wrong"
-        homes = "".join(f"\n\nto be had from {home}" for home in self.homes)
+            return f"{table}\n\nno problems found"
+        wrong = counted(len(self.findings), "problem")
+        homes = "".join(f"\n\ndownload from {home}" for home in self.homes)
         return f"{table}\n\n{wrong}:\n\n{findings_table(self.findings, width)}{homes}"
 
 
@@ -81,7 +89,7 @@ def verify(sources: Mapping[str, Verifiable], workers: int | None = None) -> Rep
     findings: list[Finding] = []
     contents = []
     examined: dict[str, list[Examination]] = {}
-    # Threads, because decoding, hashing and Fourier transforms leave Python's lock alone.
+    # Threads, because decoding, hashing and Fourier transforms release the GIL.
     pool = ThreadPoolExecutor(workers or os.cpu_count())
     try:
         with tqdm(total=total, unit="frame", disable=None, delay=1) as bar:
@@ -93,9 +101,12 @@ def verify(sources: Mapping[str, Verifiable], workers: int | None = None) -> Rep
     finally:
         pool.shutdown(cancel_futures=True)
     findings += inventory.shared(examined)
+    hidden, nearest = inventory.alike(examined)
+    findings += hidden
     roots = [f"{Path(source.root).expanduser()}/" for source in sources.values()]
     homes = {source.published.home for source in sources.values() if source.published}
-    return Report(contents, [each.relative_to(roots) for each in findings], sorted(homes))
+    findings = [each.relative_to(roots) for each in findings]
+    return Report(contents, findings, sorted(homes), nearest[:_NEAREST])
 
 
 def _again(source: Verifiable) -> str | None:
@@ -118,7 +129,7 @@ def _of_split(split: str, source: Verifiable, examined: Sequence[Examination]) -
         findings += each.findings
     phase = judgement.phase_of_sharp_frames([each for one in examined for each in one.comparisons])
     findings += judgement.phase_finding(split, phase)
-    together: dict[str, list[Comparison]] = {}  # a clip's, and those of all single pictures
+    together: dict[str, list[Comparison]] = {}  # a clip's, and those of all single images
     for each in examined:
         place = str(each.clip.folders[0]) if len(each.clip.blurry) > 1 else split
         together.setdefault(place, []).extend(each.comparisons)

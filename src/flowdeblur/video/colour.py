@@ -2,7 +2,7 @@
 
 A video says how its YUV values are meant in four tags. They are kept, and the same matrix and range
 serve both ways, so that frames come back as they were read. Three things FFmpeg does by itself
-would shift colours: it converts coarsely unless told otherwise; it places the chroma of a new 4:2:0
+would shift colours: it converts coarsely by default; it places the chroma of a new 4:2:0
 frame in the middle of four pixels, where decoders of H.264 look for it at the left pair; and
 between YUV and RGB of 16 bits it takes 255 * 256 for white.
 """
@@ -30,7 +30,7 @@ _ACCURATE = (
     | Interpolation.FULL_CHR_H_INP
 )
 
-_RGB = {False: "rgb24", True: "rgb48le"}  # by whether a picture has 16 bits a channel
+_RGB = {False: "rgb24", True: "rgb48le"}  # by whether an image has 16 bits per channel
 
 _BT709, _UNSPECIFIED, _BT601 = 1, 2, 5  # ITU-T H.273, MatrixCoefficients
 _CONVERTIBLE = (_BT709, 4, _BT601, 6, 7, 9)  # matrices for which FFmpeg has coefficients
@@ -105,13 +105,13 @@ class Colour:
 
 
 class FromRgb:
-    """Converts pictures to frames for an encoder.
+    """Converts images to frames for an encoder.
 
     Args:
         colour: how YUV values shall be meant.
-        size: (H, W) of the pictures.
+        size: (H, W) of the images.
         pixels: FFmpeg's name of the encoder's pixel format.
-        deep: whether the pictures are uint16 instead of uint8.
+        deep: whether the images are uint16 instead of uint8.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class FromRgb:
         self._graph.link_nodes(source, *chain).configure()
 
     def __call__(self, image: ImageArray) -> av.VideoFrame:
-        """Convert a picture."""
+        """Convert an image."""
         array = cast("NDArray[np.uint8]", np.ascontiguousarray(image))  # or uint16
         if self._scaled:
             array = array - (array >> 8)

@@ -1,4 +1,4 @@
-"""What becomes of a clip: a video, a folder of pictures or a picture, without losing anything."""
+"""Chooses the output of a clip: a video, a folder of images or an image; nothing gets lost."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class FolderOutput:
 
 @dataclass
 class ImageOutput:
-    """One picture, of the first frame."""
+    """One image, of the first frame."""
 
     path: Path
     others: Collection[str]
@@ -135,15 +135,20 @@ def choose_output(
         if path.is_file():
             raise UserError(f"{path}: is a file; name a folder, or a file with a suffix")
         if path.resolve() in (each.resolve().parent for each in source.images):
-            raise UserError(f"{path}: holds IN itself; name another folder as OUT")
+            raise UserError(f"{path}: contains IN itself; name another folder as OUT")
         return FolderOutput(path, overwrite)
     if suffix in SUFFIXES:
         if not 1 <= len(source.images) <= 2:
-            raise UserError(f"{path}: a picture cannot hold a clip; name a video or a folder")
+            raise UserError(
+                f"{path}: a single image cannot contain a clip; name a video or a folder"
+            )
         return ImageOutput(path, [each.stem for each in source.images[1:]])
     if len(source.images) == 1:
         known = ", ".join(SUFFIXES)
-        raise UserError(f"{path}: a picture becomes a picture; name a folder or one of {known}")
+        raise UserError(
+            f"{path}: a single image can only be written as an image; name a folder or one of "
+            f"{known}"
+        )
     check_suffix(path, encoding)
     return VideoOutput(path, reader, encoding, source.path if source.is_video else None)
 
@@ -164,7 +169,7 @@ def collect(
     for source in sources:
         name = source.path.resolve().name
         if source.is_video and source.path.suffix.lower() not in encoding.codec.suffixes:
-            # Matroska holds what other containers held beside the pictures.
+            # Matroska holds what other containers held beside the images.
             name = f"{source.path.stem}{encoding.codec.suffixes[-1]}"
         path = folder / name
         if path.resolve() == source.path.resolve():

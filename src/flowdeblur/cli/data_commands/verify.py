@@ -15,14 +15,16 @@ if TYPE_CHECKING:  # imported in the functions instead, so that --help does not 
 _DESCRIPTION = """\
 Check a data set before it is trained or scored on: clips and frames against the published numbers,
 every file decodes, frames are consecutive and of one size, blurry and sharp frames belong together
-and cover each other, and training shares no video or picture with validation and testing.
-What is wrong is listed with its remedy; the exit status is then 1."""
+and cover each other, and training shares no video or image with validation and testing, not even
+cropped, mirrored or re-encoded. Problems are listed with their remedies; the exit status is then
+1."""
 
 _EPILOG = """\
 examples:
   flowdeblur data verify dvd /data/DVD
   flowdeblur data verify gopro /data/GOPRO_Large train.blur=gamma
   flowdeblur data verify bsd /data/BSD train.exposure=1ms8ms --split test
+  flowdeblur data verify reds /data/REDS --against dvd /data/DVD --against gopro /data/GOPRO_Large
   flowdeblur data verify frames /data/mine 'train.blurry=*/blur' 'train.sharp=*/sharp' --split train
 
 KEY=VALUE are settings of conf/data/NAME.yaml, the same as in training without the leading data."""
@@ -47,7 +49,15 @@ def main(argv: Sequence[str]) -> int:
         "--split",
         action="append",
         choices=("train", "val", "test"),
-        help="check this one alone; may be repeated",
+        help="check only this one; may be repeated",
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        nargs=2,
+        default=[],
+        metavar=("NAME", "ROOT"),
+        help="compare training also with the held-out splits of another data set",
     )
     parser.add_argument(
         "--workers", type=int, metavar="N", help="threads; default: one a processor"
@@ -65,7 +75,13 @@ def main(argv: Sequence[str]) -> int:
         if arguments.split is None or set(arguments.split) & set(splits.split(", "))
     }
     if not chosen:
-        raise UserError(f"--split: {arguments.name} has {' and '.join(sources)} alone")
+        raise UserError(f"--split: {arguments.name} has only {' and '.join(sources)}")
+    for name, root in arguments.against:
+        chosen |= {
+            f"{name} {splits}": source
+            for splits, source in _sources(name, root, ()).items()
+            if splits != "train"
+        }
     report = verify(chosen, arguments.workers)
     print(report.to_text(shutil.get_terminal_size((120, 24)).columns))
     return 1 if report.findings else 0

@@ -94,7 +94,7 @@ _TEST = {
 class DVD(OfficialSplit):
     """DVD: 61 videos with 5708 pairs for training, 10 with 1000 for testing.
 
-    All lie in one folder. The test video IMG_0049 is portrait, 1280 x 720 pixels.
+    All are in one folder. The test video IMG_0049 is portrait, 1280 x 720 pixels.
     """
 
     split: Literal["train", "test"]

@@ -1,7 +1,7 @@
-"""Data sets of single pictures: HIDE (Shen et al., ICCV 2019), RealBlur (Rim et al., ECCV 2020).
+"""Data sets of single images: HIDE (Shen et al., ICCV 2019), RealBlur (Rim et al., ECCV 2020).
 
-A picture is a clip of one frame, so that a network that reads neighbours is given the same picture
-again: it sees no motion. That is good for scoring a network on pictures, not for training it.
+An image is a clip of one frame, so that a network that reads neighbours gets the same image
+again: it sees no motion. That is good for scoring a network on images, not for training it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _REALBLUR_FOLDERS = {
 
 @dataclass(frozen=True)
 class SingleImages(ABC):
-    """A split of a data set of pictures that have no neighbours.
+    """A split of a data set of images that have no neighbours.
 
-    What is trained on may be a part of the published pictures; what is scored, or chosen from by
+    What is trained on may be a part of the published images; what is scored, or chosen from by
     ``first`` and ``every``, may not.
 
     Attributes:
         root: folder of the data set.
         split: which of the published ones.
-        first: number of the first picture to take, from 0.
-        every: take one picture in so many.
+        first: number of the first image to take, from 0.
+        every: take one image in so many.
     """
 
     root: str
@@ -59,35 +59,35 @@ class SingleImages(ABC):
     @property
     @abstractmethod
     def layout(self) -> tuple[str, ...]:
-        """Patterns of what must lie below the root."""
+        """Patterns of what must be below the root."""
 
     @abstractmethod
     def listing(self) -> list[Clip]:
-        """List the pictures as they lie there, each as a clip of one frame.
+        """List the images as they are, each as a clip of one frame.
 
         Raises:
-            UserError: the root is missing, or a list of pictures cannot be read.
+            UserError: the root is missing, or a list of images cannot be read.
         """
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
-        """Find the pictures and compare their names and sizes.
+        """Find the images and compare their names and sizes.
 
         Raises:
-            UserError: the root is missing or holds no pictures, pictures to be scored are missing,
-                a pair is not complete, or no picture is chosen.
+            UserError: the root is missing or contains no images, images to be scored are missing,
+                a pair is not complete, or no image is chosen.
         """
         check_choice(self.first, self.every)
         clips = self.listing()
         if not clips:
             raise UserError(
-                f"{self.root}: holds no pictures; looked for {self.layout[0]}; set data.root"
+                f"{self.root}: contains no images; looked for {self.layout[0]}; set data.root"
             )
         if self.split != "train" and self.published is not None:
             demand_whole(f"{self.root}: split {self.split}", clips, self.published)
         chosen = clips[self.first :: self.every]
         if not chosen:
             raise UserError(
-                f"data.*.first={self.first}: must be below {len(clips)}, the number of pictures"
+                f"data.*.first={self.first}: must be below {len(clips)}, the number of images"
             )
         for clip in chosen:
             clip.demand_pairs()
@@ -102,7 +102,7 @@ class SingleImages(ABC):
 
 @dataclass(frozen=True)
 class HIDE(SingleImages):
-    """HIDE: pictures of people, 6397 pairs for training, 2025 for testing; made as GoPro's are."""
+    """HIDE: images of people, 6397 pairs for training, 2025 for testing; made as GoPro's are."""
 
     splits: ClassVar = {
         "train": Published(6397, 6397, *_HIDE),
@@ -115,7 +115,7 @@ class HIDE(SingleImages):
         return ("train" if self.split == "train" else "test/*", "GT")
 
     def listing(self) -> list[Clip]:
-        """List the pictures; the sharp ones of both splits lie in one folder."""
+        """List the images; the sharp ones of both splits are in one folder."""
         root = self._folder()
         blurry, sharp = self.layout
         there = _by_name(root / sharp)
@@ -136,7 +136,7 @@ class RealBlur(SingleImages):
     """RealBlur: real blur in dim light, 3758 pairs of 182 scenes for training, 980 of 50 to test.
 
     Attributes:
-        subset: "J", the camera's JPEG pictures, or "R", developed from its raw pictures.
+        subset: "J", the camera's JPEG images, or "R", developed from its raw images.
     """
 
     subset: Literal["J", "R"] = "J"
@@ -148,11 +148,11 @@ class RealBlur(SingleImages):
 
     @property
     def layout(self) -> tuple[str, ...]:
-        """As in the archive: a list of pairs, and the folder that they lie in."""
+        """As in the archive: a list of pairs, and the folder that contains them."""
         return f"RealBlur_{self.subset}_{self.split}_list.txt", _REALBLUR_FOLDERS[self.subset]
 
     def listing(self) -> list[Clip]:
-        """List the pairs that the authors' list names: the sharp picture first, then the blurry."""
+        """List the pairs that the authors' list names: the sharp image first, then the blurry."""
         root = self._folder()
         path = root / self.layout[0]
         try:

@@ -43,7 +43,7 @@ class OfficialSplit(ABC):
 
     splits: ClassVar[Mapping[str, Published]]
     one_folder: ClassVar[bool] = False
-    """Whether all splits lie in one folder, told apart by the names of their clips."""
+    """Whether all splits are in one folder, distinguished by the names of their clips."""
 
     def __post_init__(self) -> None:
         if self.split not in self.splits:
@@ -63,7 +63,7 @@ class OfficialSplit(ABC):
         """Find the clips and compare their names, numbers and sizes.
 
         Raises:
-            UserError: the root is missing or holds no clips, clips or frames to be scored are
+            UserError: the root is missing or contains no clips, clips or frames to be scored are
                 missing, or blurry and sharp frames do not belong together.
         """
         scored = self.split != "train"
@@ -80,7 +80,7 @@ class OfficialSplit(ABC):
         )
 
     def listing(self) -> list[Clip]:
-        """List the clips as they lie there; frames may be missing, even all of one kind.
+        """List the clips as they are; frames may be missing, even all of one kind.
 
         Raises:
             UserError: the root is missing.

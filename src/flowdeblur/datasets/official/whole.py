@@ -15,7 +15,7 @@ def demand_whole(
     """Compare clips and the numbers of their frames with what is known of the published ones.
 
     Args:
-        place: the split and where it lies, for the message.
+        place: the split and where it is, for the message.
         clips: their frames come in pairs.
         published: what is in the split.
         otherwise: another remedy than to unpack the archive again, as the end of a sentence.
@@ -51,7 +51,7 @@ def _numbers_differ(clips: Sequence[Clip], published: Published) -> str | None:
     if (len(clips), frames) == (published.clips, published.frames):
         return None
     if published.frames == published.clips:
-        return f"{frames} pictures instead of {published.frames}"
+        return f"{frames} images instead of {published.frames}"
     return (
         f"{len(clips)} clips with {frames} frames in all "
         f"instead of {published.clips} with {published.frames}"

@@ -47,7 +47,7 @@ class PackedFrames:
         """Map the files of the chosen clips; fetch them first, if they are on a server.
 
         Raises:
-            UserError: the folder holds no packed frames, not these clips, or damaged files.
+            UserError: the folder contains no packed frames, not these clips, or damaged files.
             RuntimeFailureError: the server cannot be reached, or sends something else.
         """
         remote = "://" in self.root
@@ -89,7 +89,7 @@ class PackedFrames:
 
 @dataclass(frozen=True)
 class PackedClip:
-    """A clip in mapped files; a copy in another process maps them anew.
+    """A clip in mapped files; a copy in another process maps them again.
 
     Attributes:
         folder: where the files are.
@@ -167,7 +167,7 @@ class PackedClip:
             raise UserError(f"{path}: cannot be mapped ({error}); copy or pack it again") from None
         if array.shape != self.entry.shape or array.dtype != np.uint8:
             raise UserError(
-                f"{path}: holds {array.dtype} of {array.shape}, not uint8 of {self.entry.shape}; "
-                "copy or pack it again"
+                f"{path}: contains {array.dtype} of {array.shape}, not uint8 of "
+                f"{self.entry.shape}; copy or pack it again"
             )
         return torch.from_numpy(array)

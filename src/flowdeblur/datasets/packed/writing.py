@@ -27,17 +27,17 @@ LOCK = ".lock"
 def pack(clips: Sequence[Clip], out: Path) -> list[PackedEntry]:
     """Write the frames of ``clips`` to ``out``, without compression.
 
-    A call that was cut short goes on with the first file that is missing.
+    A call that was cut short resumes with the first missing file.
 
     Args:
         clips: their frames come in pairs.
-        out: made if missing; holds nothing but this pack.
+        out: made if missing; contains only this pack.
 
     Returns:
         The index.
 
     Raises:
-        UserError: a picture cannot be used; ``out`` holds something else, or has too little room.
+        UserError: an image cannot be used; ``out`` holds something else, or has too little room.
     """
     plan = [_plan(clip) for clip in clips]
     try:
@@ -79,7 +79,7 @@ def _complete(out: Path, plan: list[dict[str, Any]]) -> list[PackedEntry]:
     entries = from_json((out / INDEX).read_bytes(), str(out / INDEX))
     there = [(entry.name, list(entry.size), entry.frames) for entry in entries]
     if there != [(clip["name"], clip["size"], clip["frames"]) for clip in plan]:
-        raise UserError(f"{out}: holds other frames, packed before; choose another OUT")
+        raise UserError(f"{out}: contains other frames, packed earlier; choose another OUT")
     return entries
 
 
@@ -88,7 +88,7 @@ def _claim(out: Path, plan: list[dict[str, Any]]) -> None:
     if path.exists():
         if path.read_text() != content:
             raise UserError(
-                f"{out}: holds a pack of other frames that was cut short; delete it, or choose "
+                f"{out}: contains an interrupted pack of other frames; delete it, or choose "
                 "another OUT"
             )
     elif any(each.name != LOCK for each in out.iterdir()):
@@ -130,15 +130,15 @@ def _pack_clip(
 def _write(
     path: Path,
     shape: tuple[int, ...],
-    pictures: Iterable[Tensor],
+    images: Iterable[Tensor],
     progress: Callable[[float], Any],
 ) -> None:
     # Written, not mapped: a full disk is an error of a write, but a mapping's crash (SIGBUS).
     with replacing(path) as partial, partial.open("wb") as file:
         header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        for picture in pictures:
-            file.write(picture.contiguous().numpy().tobytes())
+        for image in images:
+            file.write(image.contiguous().numpy().tobytes())
             progress(1)
         file.flush()
         os.fsync(file.fileno())
