@@ -10,7 +10,7 @@ from flowdeblur.datasets.clips import Clip
 from flowdeblur.datasets.published import Published, Size
 from flowdeblur.verification.examination import Examination
 from flowdeblur.verification.findings import Finding, counted, some
-from flowdeblur.verification.overlap import Pair, nearest_pairs
+from flowdeblur.verification.overlap import Pair, Thumbnail, nearest_pairs
 
 
 def nothing_found(split: str, root: Path, layout: Sequence[str]) -> Finding:
@@ -160,7 +160,7 @@ def alike(
     for split, examined in splits.items():
         if split == "train":
             continue
-        held_out = {}
+        held_out: dict[Path, Thumbnail] = {}
         for each in examined:
             reported = {path for digest, path in each.digests.items() if digest in known}
             held_out |= {p: s for p, s in each.thumbnails.items() if p not in reported}

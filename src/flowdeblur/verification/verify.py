@@ -62,9 +62,9 @@ class Report:
         heading = ("split", "clips", "frames", "published", "rows x columns")
         table = to_table([heading, *self.contents], width)
         if self.nearest:
-            heading = ("training image", "held-out image", "correlation")
-            rows = [(str(a), str(b), f"{r:.2f}") for a, b, r in self.nearest]
-            table += f"\n\nmost alike:\n\n{to_table([heading, *rows], width)}"
+            rows = [("training image", "held-out image", "correlation")]
+            rows += [(str(a), str(b), f"{r:.2f}") for a, b, r in self.nearest]
+            table += f"\n\nmost alike:\n\n{to_table(rows, width)}"
         if not self.findings:
             return f"{table}\n\nno problems found"
         wrong = counted(len(self.findings), "problem")
