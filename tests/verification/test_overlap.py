@@ -63,9 +63,10 @@ def test_hidden_copies_are_found_and_others_are_not(how, hidden_side):
     sides = (training, copies | others)
     if hidden_side == "training":
         sides = (copies | others, training)
-    found = {
-        (pair.training.name, pair.held_out.name) for pair in nearest_pairs(*sides) if pair.same
-    }
+    nearest = nearest_pairs(*sides)
+    found = {(pair.training.name, pair.held_out.name) for pair in nearest[:2]}
+    assert all(pair.same for pair in nearest[:2]) or "%" in how
+    assert not any(pair.shown for pair in nearest[2:])
     wanted = {(name, f"copy of {name}") for name in names[:2]}
     if hidden_side == "training":
         wanted = {(copy, name) for name, copy in wanted}

@@ -27,9 +27,9 @@ _SCALES, _STEP = (1.0, 0.92, 0.85, 0.78, 0.72, 0.66, 0.61), 3
 _CANDIDATE_BITS = 16
 """Of 63; hashes of unrelated images differ by about half of their bits."""
 
-_SAME_CORRELATION = 0.85
-"""Five photographs: 0.88 to 1.00 for crops of 65 to 90 %, JPEG of quality 30 and mirrored copies;
-0.45 at most for different ones."""
+_SAME_CORRELATION, _SHOWN_CORRELATION = 0.95, 0.9
+"""Photographs: 1.00 for re-encoded, scaled and mirrored copies, 0.88 to 0.97 for crops. Different
+ones had 0.45 at most, but different smooth parts of one photograph 0.89."""
 
 _CONTRAST = 4.0
 """Standard deviation of luminance, of 255, below which an image is too flat to be recognized."""
@@ -53,6 +53,11 @@ class Pair(NamedTuple):
         """Whether they show the same."""
         return self.correlation >= _SAME_CORRELATION
 
+    @property
+    def shown(self) -> bool:
+        """Whether they are alike enough to be looked at."""
+        return self.correlation >= _SHOWN_CORRELATION
+
 
 def thumbnail(luminance: NDArray[np.float32]) -> Thumbnail | None:
     """Shrink an image; None if it is too flat to be recognized.
@@ -71,7 +76,7 @@ def nearest_pairs(
     """Find for each held-out image the training image that looks most like it.
 
     Returns:
-        One pair for each held-out image for which there is a candidate, nearest first.
+        At most one pair for each held-out image, nearest first.
     """
     if not training or not held_out:
         return []

@@ -106,7 +106,9 @@ def verify(sources: Mapping[str, Verifiable], workers: int | None = None) -> Rep
     roots = [f"{Path(source.root).expanduser()}/" for source in sources.values()]
     homes = {source.published.home for source in sources.values() if source.published}
     findings = [each.relative_to(roots) for each in findings]
-    return Report(contents, findings, sorted(homes), nearest[:_NEAREST])
+    return Report(
+        contents, findings, sorted(homes), [pair for pair in nearest if pair.shown][:_NEAREST]
+    )
 
 
 def _again(source: Verifiable) -> str | None:
