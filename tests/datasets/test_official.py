@@ -185,7 +185,7 @@ def test_hide_gives_a_picture_for_its_neighbours(hide):
     assert torch.equal(samples[0]["frames"], torch.stack([blurry] * 3))
     assert torch.equal(samples[0]["sharp"], sharp)
     assert keys(HIDE(str(hide), "test", first=1)) == samples.keys[1:]
-    with pytest.raises(UserError, match=r"data.\*.first=2: must be below 2, the number of pict"):
+    with pytest.raises(UserError, match=r"data.\*.first=2: must be below 2, the number of imag"):
         HIDE(str(hide), "test", first=2).open((0,), ())
     (hide / "GT/41fromGOPR1041.MP4.png").unlink()
     with pytest.raises(UserError, match=r"41fromGOPR1041.MP4.png: has no sharp frame"):
