@@ -65,6 +65,8 @@ def test_training_refuses_them_even_where_it_takes_other_frames(root):
         test=folders(root, "a", first=1, every=2),
         patch=(16, 16),
         batch_size=1,
+        frame_offsets=(0, 1),
+        flow_offsets=(),
     )
     with pytest.raises(UserError, match=r"data.test: 1 of its clips"):
         data.prepare_data()
