@@ -244,7 +244,10 @@ def test_shares_of_frames_do_not_overlap():
     from flowdeblur.engine.configuration import instantiate
 
     data = instantiate(
-        plain(compose_config("data.val.count=5", "data.train.count=1"))["data"], "data"
+        plain(compose_config("data.val.count=5", "data.train.count=1"))["data"],
+        "data",
+        frame_offsets=(0, 1),
+        flow_offsets=(1,),
     )
     data.open = lambda split: list(range(5))
     for world in (1, 2, 3, 5):

@@ -95,7 +95,13 @@ def metrics_left(folder):
 
 
 def test_a_moved_run_keeps_its_best_weights_and_few_checkpoints(run, tmp_path):
-    worse = ("optimizer.lr=0.01", "scheduler=constant", "task.flow_first=0")
+    worse = (
+        "objective=fast",
+        "data.batch_size=2",
+        "optimizer.lr=0.1",
+        "scheduler=constant",
+        "task.flow_first=0",
+    )
     _, folder = run(*worse, "trainer.max_steps=4")
     folder.rename(tmp_path / "moved")
     _, moved = run(*worse, "trainer.max_steps=6", folder="moved")

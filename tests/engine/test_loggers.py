@@ -110,7 +110,7 @@ def test_every_logger_gets_the_same_numbers(cache, tmp_path):
     sent = records(folder / "wandb")
     (run,) = {(r.run.run_id, r.run.run_group, tuple(r.run.tags)) for r in sent if r.run.run_id}
     assert run == ("a-run", "group", ("tag",))
-    assert {r.run.display_name for r in sent if r.run.run_id} == {"proposed-scenes-seed0"}
+    assert {r.run.display_name for r in sent if r.run.run_id} == {"compact-scenes-seed0"}
     configured = {
         update.key or update.nested_key[0] for r in sent for update in r.run.config.update
     }

@@ -61,7 +61,9 @@ def test_it_restores_frames_that_it_has_never_seen(name, held_out):
     gains = psnr(restored, sharp) - psnr(blurry, sharp)
     assert gains.mean() > 0.5
     assert (gains > 0)[psnr(blurry, sharp) < 35].all()
-    assert gains.min() > {"default": -1.0, "small": -1.7, "compact": -0.2}[name]  # docs/model_card.md, Limits
+    assert (
+        gains.min() > {"default": -1.0, "small": -1.7, "compact": -0.2}[name]
+    )  # docs/model_card.md, Limits
 
 
 def test_its_flow_errs_by_less_than_a_third_of_the_motion(held_out):

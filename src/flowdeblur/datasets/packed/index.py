@@ -98,8 +98,8 @@ def from_json(text: str | bytes, place: str) -> list[PackedEntry]:
     if found != FORMAT:
         raise UserError(f"{place}: is of format {found!r}, not {FORMAT!r}; pack the frames again")
     names = [entry.name for entry in entries]
-    files = [shard.file for entry in entries for shard in (entry.blurry, entry.sharp)]
-    for each in (names, files):
+    blurry, sharp = ([getattr(each, kind).file for each in entries] for kind in ("blurry", "sharp"))
+    for each in (names, blurry, sharp):  # frames without blur are both
         if twice := [name for name, count in Counter(each).items() if count > 1]:
             raise UserError(f"{place}: lists {twice[0]} twice; pack the frames again")
     for entry in entries:
