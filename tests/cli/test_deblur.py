@@ -553,7 +553,8 @@ def test_without_weights_those_of_the_package_are_used(clip, tmp_path, capsys):
     assert first
     assert cli.main(["deblur", str(clip), str(tmp_path / "out.mp4"), "--weights=best"]) == 2
     assert capsys.readouterr().err.strip() == (
-        "error: best: no weights of this name come with flowdeblur (these do: compact, default, small); "
+        "error: best: no weights of this name come with flowdeblur "
+        "(these do: compact, default, small); "
         "name a .safetensors file"
     )
 

@@ -96,9 +96,9 @@ def metrics_left(folder):
 
 def test_a_moved_run_keeps_its_best_weights_and_few_checkpoints(run, tmp_path):
     worse = (
+        "seed=3",
         "objective=fast",
-        "data.batch_size=2",
-        "optimizer.lr=0.1",
+        "optimizer.lr=0.02",
         "scheduler=constant",
         "task.flow_first=0",
     )

@@ -75,6 +75,8 @@ def _nearest_keys(key: str, argv: Sequence[str], name: str) -> str:
 
 def _arguments(target: str) -> set[str]:
     """Names of the arguments of a class or function, by its import path."""
+    if not target:
+        return set()
     try:
         return set(inspect.signature(get_object(target)).parameters)
     except Exception:  # not importable: reported when it is built

@@ -129,8 +129,6 @@ def check(node: Any, key: str, given: Iterable[str] = ()) -> None:
 def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
     path = node["_target_"]
     try:
-        if not path:  # Hydra would print its own message as well
-            raise ImportError("the path is empty")
         target = get_object(path)
     except Exception as error:
         raise UserError(
