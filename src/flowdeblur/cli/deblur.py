@@ -39,10 +39,7 @@ def main(argv: Sequence[str]) -> int:
     """
     arguments = parse(argv)
     with stopping_cleanly():
-        try:
-            return _run(arguments)
-        except OSError as error:
-            raise RuntimeFailureError(f"{error.filename}: {error.strerror}") from None
+        return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
