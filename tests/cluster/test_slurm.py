@@ -34,6 +34,7 @@ HERE = [
 BUDGET = [
     "trainer.max_steps=30",
     "trainer.val_check_interval=5",
+    "objective=fast",  # the unit that eps is in
     "scheduler=constant",
     "optimizer.eps=1e-4",  # tests/engine/test_distributed.py says why
 ]

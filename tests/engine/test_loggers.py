@@ -33,6 +33,7 @@ def _offline(monkeypatch):
 
 def records(folder):
     """What an offline run would send to the server."""
+    wandb.teardown()  # its service writes the file to the end before it exits
     found = []
     for file in sorted(folder.rglob("run-*.wandb")):
         for data in entries(file.read_bytes()):
