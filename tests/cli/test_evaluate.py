@@ -101,6 +101,12 @@ def test_a_scale_that_is_none_is_refused(evaluate, tmp_path):
     assert (status, "scale=2: must be auto, a number above 0" in error) == (2, True)
 
 
+def test_no_protocol_is_refused(evaluate, tmp_path):
+    path = make_weights(tmp_path / "weights.safetensors")
+    status, out, _, error = evaluate(f"weights={path}", "protocols=[]")
+    assert (status, "protocols: none is chosen" in error, out.exists()) == (2, True, False)
+
+
 def test_weights_are_scored_under_several_protocols(evaluate, root, tmp_path):
     path = make_weights(tmp_path / "weights.safetensors")
     status, out, printed, _ = evaluate(

@@ -116,6 +116,8 @@ def evaluate(config: DictConfig) -> str:
     if (folder / "metrics.json").exists():
         raise UserError(f"{folder}: holds a metrics.json already; choose another hydra.run.dir")
     motion = MotionBins(request.motion_bins)
+    if not groups["protocols"]:
+        raise UserError("protocols: none is chosen; name at least one, such as protocols=all_frames")
     protocols: dict[str, Protocol] = {
         name: instantiate(node, f"protocols.{name}") for name, node in groups["protocols"].items()
     }
