@@ -101,10 +101,20 @@ def test_a_scale_that_is_none_is_refused(evaluate, tmp_path):
     assert (status, "scale=2: must be auto, a number above 0" in error) == (2, True)
 
 
+def test_deconvolution_is_scored_beside_the_network(evaluate, tmp_path):
+    path = make_weights(tmp_path / "weights.safetensors")
+    status, out, printed, _ = evaluate(f"weights={path}", "deconvolution=true")
+    assert status == 0
+    scores = metrics_of(out)["protocols"]["all_frames"]["scores"]
+    assert set(scores) == {"blurry", "restored", "deconvolved"}
+    assert len({each["psnr"] for each in scores.values()}) == 3
+    assert "deconvolved" in printed
+
+
 def test_no_protocol_is_refused(evaluate, tmp_path):
     path = make_weights(tmp_path / "weights.safetensors")
     status, out, _, error = evaluate(f"weights={path}", "protocols=[]")
-    assert (status, "protocols: none is chosen" in error, out.exists()) == (2, True, False)
+    assert (status, "protocols: choose at least one" in error, out.exists()) == (2, True, False)
 
 
 def test_weights_are_scored_under_several_protocols(evaluate, root, tmp_path):

@@ -35,6 +35,7 @@ from flowdeblur.evaluation.restorers import (
     FromFolder,
     FromNetwork,
     Restorer,
+    RichardsonLucy,
     SameFrame,
 )
 from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, score
@@ -55,6 +56,7 @@ class Request:
         predictions: a folder of restored frames, instead of weights.
         split: split of the data to score.
         same_frame: whether the current frame is also restored from itself, given as all frames.
+        deconvolution: whether to also deconvolve along the predicted flow.
         motion_bins: edges of the bins in pixels.
         warp_error: whether to measure flicker.
         scale: scales that the network restores at, coarse to fine; ``auto`` chooses for each frame.
@@ -69,6 +71,7 @@ class Request:
     predictions: str | None
     split: Literal["train", "val", "test"]
     same_frame: bool
+    deconvolution: bool
     motion_bins: Sequence[float]
     warp_error: bool
     save_frames: bool
@@ -117,7 +120,7 @@ def evaluate(config: DictConfig) -> str:
         raise UserError(f"{folder}: holds a metrics.json already; choose another hydra.run.dir")
     motion = MotionBins(request.motion_bins)
     if not groups["protocols"]:
-        raise UserError("protocols: none is chosen; name at least one, such as protocols=all_frames")
+        raise UserError("protocols: choose at least one, such as protocols=all_frames")
     protocols: dict[str, Protocol] = {
         name: instantiate(node, f"protocols.{name}") for name, node in groups["protocols"].items()
     }
@@ -197,9 +200,9 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
         )
     blurry: dict[str, Restorer] = {"blurry": BlurryInput(0)}
     if request.predictions is not None:
-        if request.same_frame or request.save_frames:
-            key = "same_frame" if request.same_frame else "save_frames"
-            raise UserError(f"{key}: needs a network; leave it out with predictions=DIR")
+        for key in ("same_frame", "deconvolution", "save_frames"):
+            if getattr(request, key):
+                raise UserError(f"{key}: needs a network; leave it out with predictions=DIR")
         root = Path(request.predictions).expanduser()
         return Restoring({**blurry, "restored": FromFolder(root)}, {"predictions": str(root)})
     assert request.weights is not None
@@ -214,6 +217,11 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
         if len(network.frame_offsets) == 1:
             raise UserError(f"same_frame: the network of {path} reads a single frame anyway")
         methods["same_frame"] = SameFrame(methods["restored"], current)
+    if request.deconvolution:
+        if not network.flow_offsets:
+            raise UserError(f"deconvolution: the network of {path} predicts no flow to follow")
+        signs = [1 if offset > 0 else -1 for offset in network.flow_offsets]
+        methods["deconvolved"] = RichardsonLucy(methods["restored"], signs, current)
     facts = {
         "weights": str(path),
         "weights_sha256": sha256(path),

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowdeblur.blur.deconvolution import richardson_lucy
+from flowdeblur.blur.kernels import Trail
 from flowdeblur.errors import UserError
 from flowdeblur.networks.flow_guided import at_full_size
 from flowdeblur.networks.inference import infer
@@ -94,6 +96,33 @@ class SameFrame:
         """Restore."""
         frames = sample["frames"]
         return self.restorer({**sample, "frames": frames[self.current].expand_as(frames)})
+
+
+@dataclass(frozen=True)
+class RichardsonLucy:
+    """Classic deconvolution along the flow that a network predicts: no restoration is learned.
+
+    Attributes:
+        restorer: predicts the flow.
+        directions: for each flow, -1 to a previous frame, 1 to a following one.
+        current: position of the frame to restore among the sample's frames.
+        duty_cycle: exposure / frame interval to assume.
+        iterations: see :func:`flowdeblur.blur.deconvolution.richardson_lucy`.
+    """
+
+    restorer: Restorer
+    directions: Sequence[int]
+    current: int
+    duty_cycle: float = 0.8
+    iterations: int = 10
+
+    def __call__(self, sample: Sample) -> Prediction:
+        """Deconvolve."""
+        blurry, flow = BlurryInput(self.current)(sample).restored, self.restorer(sample).flow
+        assert flow is not None, "the network predicts no flow"
+        trail = Trail.of_flows(flow[None].float(), self.directions)
+        restored = richardson_lucy(blurry[None], trail, self.duty_cycle, iterations=self.iterations)
+        return Prediction(restored[0])
 
 
 @dataclass(frozen=True)
