@@ -13,8 +13,11 @@ from flowdeblur.cli import main
 from flowdeblur.datasets import PackedFrames
 from flowdeblur.errors import UserError
 from flowdeblur.synthesis import release
+from flowdeblur.synthesis.inputs import SharpClip
 from flowdeblur.synthesis.release import prepare_release, wanted_lengths
-from flowdeblur.synthesis.survey import sharpness
+from flowdeblur.synthesis.stills import sharpest_frames
+from flowdeblur.synthesis.survey import Survey, sharpness
+from flowdeblur.video.images import read_image
 
 
 @pytest.mark.slow
@@ -86,6 +89,22 @@ def test_neighbours_are_a_frame_interval_apart(prepared):
             for step in range(40)
         }
         assert abs(min(errors, key=errors.get) - shift) <= 1
+
+
+def test_sharpest_frames_of_each_part_become_textures(prepared):
+    folder, _ = prepared
+    survey = Survey.of(SharpClip("walk", folder / "raw" / "sharp" / "pan" / "walk").frames())
+    survey.sharpness[:] = 0
+    survey.sharpness[5::6] = 1
+    assert sharpest_frames(survey, 4) == [5, 11, 17, 23]
+    names = sorted(path.name for path in (folder / "out" / "textures").iterdir())
+    assert len(names) == 14
+    assert all(name.startswith("walk-") for name in names)
+    number = int(names[0][5:10])
+    raw = sorted((folder / "raw" / "sharp" / "pan" / "walk").iterdir())[number]
+    np.testing.assert_array_equal(
+        read_image(folder / "out" / "textures" / names[0]), read_image(raw)
+    )
 
 
 def test_the_sharp_frame_is_the_middle_of_the_exposure(prepared):

@@ -5,7 +5,7 @@ The prepared folder holds
     NAME/           packed segments of the videos in RAW/sharp/NAME, one folder per NAME
     unblurred/      the sharp frames of every fourth segment, as blurry and as sharp frames
     real/           packed real pairs
-    photographs     link to RAW/photographs
+    textures/       RAW/photographs, and sharp frames of the videos
     val             link to RAW/val
     release.json    what was drawn and measured for every segment
 """
@@ -40,7 +40,9 @@ from flowdeblur.synthesis.segments import (
     choose_segments,
     expose_segments,
 )
+from flowdeblur.synthesis.stills import write_stills
 from flowdeblur.synthesis.survey import Survey
+from flowdeblur.video.images import list_images
 
 LENGTHS_PX = (0.5, 40.0)
 """Range of the wanted blur lengths, spread evenly on a logarithmic scale."""
@@ -49,6 +51,7 @@ STILL = 0.04
 """Share of segments in which nearly nothing moves."""
 
 UNBLURRED = "unblurred"
+TEXTURES = "textures"
 UNBLURRED_STEP = 4
 
 
@@ -75,18 +78,27 @@ def prepare_release(
     if not groups:
         raise UserError(f"{raw}/sharp: no folders; put sharp videos into {raw}/sharp/NAME/")
     described: list[dict[str, Any]] = []
+    textures = out / TEXTURES
+    textures.mkdir(parents=True, exist_ok=True)
     with one_thread_per_operation() as threads, ThreadPoolExecutor(jobs or threads) as pool:
         for number, group in enumerate(groups):
             clips = find_clips(group)
             random = np.random.default_rng([seed, number])
-            made = _prepare_group(clips, out / group.name, segments_per_clip, random, pool.map)
+            surveys = _survey(clips, group.name, pool.map)
+            made = _prepare_group(
+                clips, surveys, out / group.name, segments_per_clip, random, pool.map
+            )
             described += [{"source": group.name, **each} for each in made]
+            for clip in clips:
+                write_stills(clip, surveys[clip.name], textures)
     _link_unblurred(out, [group.name for group in groups])
     if (raw / "real").is_dir():
         pack(FrameFolders(str(raw / "real"), "*/blur", "*/sharp").pairs(), out / "real")
-    for name in ("photographs", "val"):
-        if (raw / name).is_dir() and not (out / name).exists():
-            (out / name).symlink_to((raw / name).resolve())
+    if (raw / "photographs").is_dir():
+        for path in list_images(raw / "photographs"):
+            _link(path.resolve(), textures / path.name)
+    if (raw / "val").is_dir() and not (out / "val").exists():
+        (out / "val").symlink_to((raw / "val").resolve())
     write_text(out / "release.json", json.dumps(described, indent=1) + "\n")
     return described
 
@@ -97,22 +109,28 @@ def wanted_lengths(count: int) -> list[float]:
     return [0.0] * still + [float(each) for each in np.geomspace(*LENGTHS_PX, count - still)]
 
 
+def _survey(
+    clips: Sequence[SharpClip], group: str, map_: Callable[..., Iterable[Any]]
+) -> dict[str, Survey]:
+    looked_at = tqdm(
+        map_(lambda clip: Survey.of(clip.frames()), clips),
+        f"{group}: measuring",
+        len(clips),
+        unit="clip",
+        disable=None,
+    )
+    return {clip.name: survey for clip, survey in zip(clips, looked_at, strict=True)}
+
+
 def _prepare_group(
     clips: Sequence[SharpClip],
+    surveys: dict[str, Survey],
     out: Path,
     segments_per_clip: int,
     random: np.random.Generator,
     map_: Callable[..., Iterable[Any]],
 ) -> list[dict[str, Any]]:
     out.mkdir(parents=True, exist_ok=True)
-    looked_at = tqdm(
-        map_(lambda clip: Survey.of(clip.frames()), clips),
-        f"{out.name}: measuring",
-        len(clips),
-        unit="clip",
-        disable=None,
-    )
-    surveys = {clip.name: survey for clip, survey in zip(clips, looked_at, strict=True)}
     wanted = wanted_lengths(segments_per_clip * len(clips))
     chosen = choose_segments(surveys, SegmentRules(), wanted, random)
     if not chosen:
@@ -178,13 +196,17 @@ def _link_unblurred(out: Path, groups: Sequence[str]) -> None:
             content = json.loads(path.read_text())
             name = f"{group}-{path.stem}"
             source, target = path.with_suffix(".sharp.npy"), folder / f"{name}.sharp.npy"
-            if not target.exists():
-                try:
-                    os.link(source, target)
-                except OSError:  # another disk, or a file system without links
-                    shutil.copyfile(source, target)
+            _link(source, target)
             entries.append(_entry(folder, name, content["segment"], blurry="sharp"))
     write_text(folder / INDEX, to_json(entries))
+
+
+def _link(source: Path, target: Path) -> None:
+    if not target.exists():
+        try:
+            os.link(source, target)
+        except OSError:  # another disk, or a file system without links
+            shutil.copyfile(source, target)
 
 
 def histogram(described: Sequence[dict[str, Any]]) -> str:

@@ -15,7 +15,7 @@ left out. RAW holds
 
   sharp/NAME/*.mp4               sharp videos, or folders of images; NAME becomes a source
   real/CLIP/{blur,sharp}         pairs of real blurry and sharp frames, as in REDS
-  photographs/*.jpg              textures of scenes
+  photographs/*.jpg              textures of scenes, beside sharp frames of the videos
   val/CLIP/{blur,sharp}          pairs to choose by, never trained on
 
 Only sharp/ is required. OUT is then data.root. An interrupted call is resumed by the same call."""
