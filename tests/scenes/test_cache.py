@@ -82,6 +82,7 @@ def test_every_parameter_has_a_cache_of_its_own(tmp_path):
     ]
     for change in changes:
         recipe(tmp_path, **change).open((0, 1), ())
+    recipe(tmp_path, motion_px=5).open((0, 1), ())  # the same number
     assert len(list(tmp_path.iterdir())) == len(changes)
 
 

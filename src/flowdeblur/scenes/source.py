@@ -144,6 +144,8 @@ class Scenes:
         """Digest of everything that the rendered bytes depend on."""
         recipe = asdict(self) | {"offsets": offsets, "renderer": RENDERER_VERSION}
         del recipe["cache"], recipe["photographs"]
+        for name in ("motion_px", "still", "tripod"):  # 24 renders what 24.0 does
+            recipe[name] = float(recipe[name])
         if self.photographs is not None:
             recipe["photographs"] = [sha256(Path(each)) for each in self._photographs]
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
