@@ -1,14 +1,18 @@
-"""Draw the model card's picture: blurry, restored and sharp crops of every stratum of blur length.
+"""The model card's picture and scores.
 
-python benchmarks/model_card.py STRATA docs/images/model_card_strata.jpg [--weights default]
+python -m benchmarks.model_card picture STRATA docs/images/model_card_strata.jpg [--weights default]
+python -m benchmarks.model_card scores EVALUATION
 
 STRATA is a folder of `flowdeblur data strata`. The first frame of each clip and stratum is taken,
-and the crop is the middle of the frame: nothing is selected.
+and the crop is the middle of the frame: nothing is selected. EVALUATION is a folder of
+`flowdeblur evaluate`: the gain of each method over the blurry frames, with a 95 % bootstrap
+interval over its clips.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +20,7 @@ import torch
 from PIL import Image, ImageDraw
 
 import flowdeblur
+from flowdeblur.ablation.statistics import bootstrap_interval
 from flowdeblur.networks.inference import infer
 
 WIDTH, HEIGHT, GAP = 300, 200, 4
@@ -40,18 +45,13 @@ def psnr(image: torch.Tensor, sharp: torch.Tensor) -> float:
     return float(-10 * (rounded - sharp).square().mean().log10())
 
 
-def main() -> None:
-    """Draw and save."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("strata", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--weights", default="default")
-    arguments = parser.parse_args()
-    network = flowdeblur.load(arguments.weights)
+def picture(strata: Path, out: Path, weights: str) -> None:
+    """Draw and save blurry, restored and sharp crops of every stratum of blur length."""
+    network = flowdeblur.load(weights)
     rows = []
     for stratum, length in STRATA.items():
-        clips = {}
-        for path in sorted(arguments.strata.glob(f"*/input/{stratum}_*-1.png")):
+        clips: dict[str, Path] = {}
+        for path in sorted(strata.glob(f"*/input/{stratum}_*-1.png")):
             clips.setdefault(path.parent.parent.name.rsplit("-", 1)[0], path)
         for path in list(clips.values())[:2]:
             blurry, following = read(path), read(path.with_name(path.name.replace("-1.", "-2.")))
@@ -67,7 +67,48 @@ def main() -> None:
         draw.text((2, top + 2), label, "black")
         for column, image in enumerate(crops):
             canvas.paste(image, (column * (WIDTH + GAP), top + 14))
-    canvas.save(arguments.out, quality=80)
+    canvas.save(out, quality=80)
+
+
+def scores(evaluation: Path) -> str:
+    """Lay out PSNR of the blurry frames and the gain of each method, by protocol."""
+    psnrs: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for row in csv.DictReader((evaluation / "frames.csv").open()):
+        methods = psnrs.setdefault(row["protocol"], {})
+        methods.setdefault(row["method"], {}).setdefault(row["clip"], []).append(float(row["psnr"]))
+    names = [name for name in next(iter(psnrs.values())) if name != "blurry"]
+    lines = [f"| protocol | clips | blurry | {' | '.join(names)} |"]
+    lines.append("|---|---:|---:|" + "---:|" * len(names))
+    for protocol, methods in psnrs.items():
+        means = {
+            name: np.array([np.mean(each) for each in clips.values()])
+            for name, clips in methods.items()
+        }
+        blurry = means.pop("blurry")
+        cells = [protocol, str(len(blurry)), f"{blurry.mean():.2f}"]
+        for name in names:
+            low, high = bootstrap_interval(means[name] - blurry)
+            gain = (means[name] - blurry).mean()
+            cells.append(f"{means[name].mean():.2f} ({gain:+.2f} [{low:+.2f}, {high:+.2f}])")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run one of the two."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    drawing = commands.add_parser("picture")
+    drawing.add_argument("strata", type=Path)
+    drawing.add_argument("out", type=Path)
+    drawing.add_argument("--weights", default="default")
+    scoring = commands.add_parser("scores")
+    scoring.add_argument("evaluation", type=Path)
+    arguments = parser.parse_args()
+    if arguments.command == "picture":
+        picture(arguments.strata, arguments.out, arguments.weights)
+    else:
+        print(scores(arguments.evaluation))
 
 
 if __name__ == "__main__":
