@@ -38,6 +38,19 @@ def test_an_error_keeps_the_earlier_file_and_leaves_nothing(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_appeared_meanwhile_stays(tmp_path):
+    path = tmp_path / "a.mp4"
+
+    def write():
+        with replacing(path, overwrite=False) as partial:
+            partial.write_text("second")
+            path.write_text("first")
+
+    with pytest.raises(UserError, match="another command has written it"):
+        write()
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("a.mp4", "first")]
+
+
 def test_a_folder_appears_complete(tmp_path):
     folder = tmp_path / "frames"
     with filling(folder) as partial:

@@ -23,22 +23,30 @@ _ABANDONED_S = 7 * 24 * 3600
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Lend a temporary name next to ``path`` to write a file under, then rename it to ``path``.
 
     The suffix is kept, because encoders choose the format by it. An existing file at ``path`` stays
     as it is until the rename.
 
+    Args:
+        path: the file.
+        overwrite: whether a file that exists at the end is replaced.
+
     Yields:
         The temporary name, of a file that does not exist yet.
 
     Raises:
+        UserError: ``path`` has appeared meanwhile, and ``overwrite`` is false.
         BaseException: whatever the body raised (Ctrl-C too), after the partial file is removed.
     """
     partial = _temporary(path)
     try:
         yield partial
-        partial.replace(path)
+        if overwrite:
+            partial.replace(path)
+        else:
+            _rename_to_new(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -107,6 +115,16 @@ def sha256(path: Path) -> str:
     """Digest a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rename_to_new(partial: Path, path: Path) -> None:
+    try:
+        os.link(partial, path)  # unlike a rename, fails where the name is taken
+    except FileExistsError:
+        message = "another command has written it meanwhile; run again with another OUT"
+        raise UserError(f"{path}: {message}") from None
+    except OSError:  # a file system without links
+        partial.replace(path)
 
 
 def _temporary(path: Path) -> Path:

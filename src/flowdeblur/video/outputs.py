@@ -59,6 +59,7 @@ class VideoOutput:
     reader: FrameReader
     encoding: Encoding
     source: Path | None
+    overwrite: bool
 
     def begin(self, origin: str) -> Collection[str]:
         """See :class:`Output`."""
@@ -68,7 +69,12 @@ class VideoOutput:
         """See :class:`Output`."""
         size, video_format = self.reader.size, self.reader.format
         return writing_video(
-            self.path, size, video_format, encoding=self.encoding, source=self.source
+            self.path,
+            size,
+            video_format,
+            encoding=self.encoding,
+            source=self.source,
+            overwrite=self.overwrite,
         )
 
 
@@ -150,7 +156,8 @@ def choose_output(
             f"{known}"
         )
     check_suffix(path, encoding)
-    return VideoOutput(path, reader, encoding, source.path if source.is_video else None)
+    tracks = source.path if source.is_video else None
+    return VideoOutput(path, reader, encoding, tracks, overwrite)
 
 
 def collect(

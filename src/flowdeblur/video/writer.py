@@ -42,6 +42,7 @@ def writing_video(
     *,
     encoding: Encoding | None = None,
     source: Path | None = None,
+    overwrite: bool = True,
 ) -> Iterator[Sink]:
     """Encode frames, each shown at its own time.
 
@@ -57,6 +58,7 @@ def writing_video(
             :class:`~flowdeblur.video.tracks.Tracks`. Where the sound begins before zero, as AAC in
             MP4 does by 1024 samples, Matroska moves sound and frames alike, so that it begins at
             zero.
+        overwrite: whether a file that another process writes meanwhile is replaced.
 
     Yields:
         What takes the frames, in the order of their times.
@@ -73,7 +75,7 @@ def writing_video(
     ticks = {"movie_timescale": str(video_format.time_base.denominator)}
     with (
         _failing_at(path),
-        replacing(path) as partial,
+        replacing(path, overwrite=overwrite) as partial,
         av.open(
             file_url(partial), "w", options={} if path.suffix.lower() == ".mkv" else ticks
         ) as target,
