@@ -37,9 +37,10 @@ gpu: install ## measure all that needs a GPU, for MINUTES=60, into GPU_OUT=runs/
 test-cluster: install ## run jobs on a SLURM of two nodes on this machine; apt-get installs slurm-wlm if need be and possible
 	sh tests/cluster/install.sh && $(BIN)/python -m pytest -m cluster tests/cluster || test $$? = 75
 
-check: install ## lint, format and types
+check: install ## lint, format, words and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell *.md conf docs src sweeps benchmarks tests
 	$(BIN)/mypy
 
 TABLE3 := proposed small svrnn nafnet nafnet_two_frames nafnet_22 dbn srn estrnn ovd deblurgan

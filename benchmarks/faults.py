@@ -5,7 +5,7 @@
 
 A kill is SIGKILL, at a random step and a random moment after it began: while it trains, validates,
 writes a checkpoint, or writes the results. With one process the weights, the scores and the history
-must be those of a run that was left alone, bit for bit; with several, to rounding.
+must be those of an uninterrupted run, bit for bit; with several, to rounding.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def main(argv: Sequence[str]) -> int:
             f"# Runs that were killed\n\n{verdict} {describe_device(torch.device('cpu'))}\n\n"
             "The difference is the largest of any weight "
         )
-        text += "to those of a run that was left alone.\n\n```\n" + "\n".join(lines) + "\n```\n"
+        text += "to those of an uninterrupted run.\n\n```\n" + "\n".join(lines) + "\n```\n"
         options.out.write_text(text)
     return int(different > 0)
 

@@ -1,4 +1,4 @@
-"""The model card's picture and scores.
+"""The model card's figure and scores.
 
 python -m benchmarks.model_card picture STRATA docs/images/model_card_strata.jpg [--weights default]
 python -m benchmarks.model_card scores EVALUATION

@@ -7,21 +7,19 @@ import torch
 
 
 @pytest.fixture(scope="session", autouse=True)
-def two_threads() -> None:
-    torch.set_num_threads(2)
-
-
-@pytest.fixture
 def one_thread():
-    """Small layers are slower on two threads."""
-    threads = torch.get_num_threads()
+    """Small layers are slower on two threads; the suite runs in two processes (``make test``)."""
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def heeded_signals():
-    """Shells start background processes deaf to Ctrl-C, and nohup to SIGHUP; tests send both."""
+def default_signal_handlers():
+    """Background processes of a shell ignore Ctrl-C, and nohup SIGHUP; tests send both."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """An override: rendered scenes are kept for the other tests."""
+    return f"data.train.cache={tmp_path_factory.mktemp('scenes')}"

@@ -1,4 +1,4 @@
-"""Every file under conf composes and instantiates; mistakes in any of them are told by key."""
+"""Every file under conf composes and instantiates; mistakes in any of them are reported by key."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_rows_of_table_4_are_seven_different_runs():
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_changes_the_model_or_the_objective_alone(name):
+def test_a_row_changes_only_the_model_or_the_objective(name):
     ours, row = resolved("ablation=ours"), resolved(f"ablation={name}")
     changed = {key for key in ours if ours[key] != row[key]}
     expected = {"ours": set(), "without_flow_losses": {"objective"}}.get(name, {"model"})
@@ -162,7 +162,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "message"), BAD, ids=[next(iter(change)) for change, _ in BAD])
-def test_mistakes_in_a_file_are_told_by_key(change, message):
+def test_mistakes_in_a_file_are_reported_by_key(change, message):
     config = compose_config()
     OmegaConf.set_struct(config, False)  # Hydra merges an experiment file just so
     for key, value in change.items():
@@ -175,14 +175,14 @@ def test_mistakes_in_a_file_are_told_by_key(change, message):
         examine(settings[section], section, **given)
 
 
-def test_missing_arguments_are_told():
+def test_missing_arguments_are_reported():
     with pytest.raises(
         UserError, match=r"model: .*needs deblurring_subnet; set model.deblurring_subnet"
     ):
         instantiate({"_target_": "flowdeblur.networks.FlowGuidedDeblurring"}, "model")
 
 
-def test_missing_values_are_told():
+def test_missing_values_are_reported():
     with pytest.raises(UserError, match=r"a.b.*set it on the command line"):
         plain(OmegaConf.create({"a": {"b": "???"}}))
     with pytest.raises(UserError, match=r"set it on the command line"):

@@ -11,6 +11,7 @@ from tests.disk import room_for
 from tests.weights.test_file import Bomb
 
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO, newest_checkpoint, verify
+from flowdeblur.engine.configuration import check
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.files import write_bytes
 from flowdeblur.runs import RunFolder, refuse_other_folder
@@ -27,7 +28,7 @@ def config(*overrides):
     return plain(compose_config(*overrides))
 
 
-def test_same_run_may_go_on(folder):
+def test_the_same_run_may_resume(folder):
     folder.begin(config())
     folder.begin(config("trainer.max_steps=5000", "trainer.accelerator=cpu", "callbacks=ema"))
 
@@ -41,7 +42,7 @@ def test_same_run_may_go_on(folder):
         ("optimizer.lr=0.1", "optimizer.lr=0.001, not 0.1"),
     ],
 )
-def test_another_run_does_not_go_on_here(folder, override, message):
+def test_another_run_is_refused(folder, override, message):
     folder.begin(config())
     before = folder.config.read_text()
     with pytest.raises(UserError, match=message):
@@ -81,6 +82,18 @@ def test_a_config_of_an_earlier_version_is_the_same_run(tmp_path):
             folder.check(other)
 
 
+def test_old_names_of_keys_are_the_same_run_and_are_explained(tmp_path):
+    overrides = "data=reds4", "data.root=."
+    settings = plain(compose_config(*overrides, run_dir=tmp_path))
+    earlier = copy.deepcopy(settings)
+    earlier["data"]["train"]["without"] = earlier["data"]["train"].pop("exclude")
+    folder = RunFolder(tmp_path)
+    folder.config.write_text(yaml.safe_dump(earlier))
+    folder.check(settings)
+    with pytest.raises(UserError, match=r"data.train.without: .*; it is called exclude now$"):
+        check(earlier["data"], "data", given=("frame_offsets", "flow_offsets"))
+
+
 def test_a_run_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot make the run folder"):
@@ -109,7 +122,7 @@ def test_newest_checkpoint(folder):
     "damage",
     [lambda b: b[:-50], lambda b: b[:10], lambda b: b"", lambda b: b[:600] + b"?" * 50 + b[650:]],
 )
-def test_damaged_checkpoints_are_passed_over(folder, damage, caplog):
+def test_damaged_checkpoints_are_skipped(folder, damage, caplog):
     good, newest = save(folder, 1), save(folder, 2)
     newest.write_bytes(damage(newest.read_bytes()))
     assert newest_checkpoint(folder) == good

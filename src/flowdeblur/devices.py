@@ -99,6 +99,6 @@ def automatic_dtype(device: torch.device) -> torch.dtype:
 def _cpu_has_bfloat16() -> bool:
     if platform.machine().lower() in ("arm64", "aarch64"):
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    # Private, but the only place where torch tells; where they are missing, float32 is right.
+    # Private, but the only place where torch reports it; where they are missing, float32 is right.
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in checks)

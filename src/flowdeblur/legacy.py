@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+RENAMED = {"without": "exclude", "credits": "attribution"}
+"""Keys of data, at any depth: old and new name."""
+
 _SCHEDULERS = {"WarmupCosine": "warmup_cosine", "Polynomial": "polynomial"}
 _SCORES = {"DeblurringTask": ("val/psnr", "max"), "FlowTask": ("val/loss", "min")}
 
@@ -16,6 +19,7 @@ def modern(config: Mapping[str, Any]) -> dict[str, Any]:
         config: plain values of the whole configuration.
     """
     settings = dict(config)
+    settings["data"] = _renamed(settings.get("data"))
     optimization = settings.get("optimizer")
     if isinstance(optimization, Mapping) and "optimizer" in optimization:
         settings["optimizer"] = optimization["optimizer"]
@@ -31,6 +35,13 @@ def modern(config: Mapping[str, Any]) -> dict[str, Any]:
         if _name(settings["task"]) == "FlowTask":
             del settings["task"]["flow_first"]
     return settings
+
+
+def _renamed(node: Any) -> Any:
+    """Replace the old names of keys, at any depth."""
+    if isinstance(node, Mapping):
+        return {RENAMED.get(key, key): _renamed(value) for key, value in node.items()}
+    return [_renamed(each) for each in node] if isinstance(node, list) else node
 
 
 def _scheduler(schedule: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -36,11 +36,6 @@ TINY = [
 WITHOUT_FLOW_LOSS = ["objective.warping=null", "objective.end_point=null"]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    return f"data.train.cache={tmp_path_factory.mktemp('scenes')}"
-
-
 @pytest.fixture
 def ablate(tmp_path, cache):
     def run(what, *arguments, runs="runs", tiny=TINY):
@@ -130,7 +125,7 @@ def test_a_run_leaves_the_scores_of_every_frame_and_its_costs(train, tmp_path):
     assert metrics["cost"]["milliseconds"] > 0
 
 
-def test_max_minutes_stops_at_a_checkpoint_and_the_same_command_goes_on(train, tmp_path, capsys):
+def test_max_minutes_stops_at_a_checkpoint_and_the_same_command_resumes(train, tmp_path, capsys):
     assert train(folder="straight") == 0
     for step in (1, 2, 3):  # the first step exceeds no time at all
         capsys.readouterr()
@@ -175,7 +170,7 @@ def test_a_row_of_the_users_own(ablate, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row_sees_the_same_samples_in_the_same_order(name, cache):
-    """Also the same patches, turned and recoloured alike; rows differ in the neighbours alone."""
+    """Also the same patches, turned and recoloured alike; rows differ only in the neighbours."""
     ours, row = (first_batches(f"ablation={each}", cache) for each in ("ours", name))
     assert [batch["key"] for batch in row] == [batch["key"] for batch in ours]
     for one, other in zip(ours, row, strict=True):
@@ -218,7 +213,7 @@ def test_dry_run_prints_what_would_be_started(ablate, tmp_path, capsys):
         (["max_minutes=soon"], "error: max_minutes: expected a number, got 'soon'"),
     ],
 )
-def test_mistakes_are_told_before_anything_starts(arguments, message, ablate, tmp_path, capsys):
+def test_mistakes_are_reported_before_anything_starts(arguments, message, ablate, tmp_path, capsys):
     assert ablate("run", *arguments) == 2
     assert error_of(capsys).startswith(message)
     assert not (tmp_path / "runs").exists()

@@ -44,7 +44,7 @@ def events(job):
     return [json.loads(line) for line in (job.folder / "starts.txt").read_text().splitlines()]
 
 
-def test_a_failed_run_leaves_the_others_alone(make):
+def test_a_failed_run_does_not_affect_the_others(make):
     jobs, stream = make("succeed", "fail", "succeed"), io.StringIO()
     states = start(jobs, stream=stream)
     assert list(states.values()) == [State.DONE, State.FAILED, State.DONE]
@@ -68,7 +68,7 @@ def test_launchers_that_cannot_start_anything(make, tmp_path):
     assert start([job]) == {"row0": State.DONE}  # the folder is free again
 
 
-def test_the_same_command_goes_on_where_something_is_missing(make):
+def test_the_same_command_resumes_where_something_is_missing(make):
     jobs = make("succeed", "fail_once", "stop_once", "preempted_once", "ended_once")
     assert list(start(jobs).values()) == [State.DONE, State.FAILED, *[State.STOPPED] * 3]
     assert [job.state() for job in jobs[1:]] == [State.FAILED, *[State.STOPPED] * 3]
@@ -121,7 +121,7 @@ def test_a_run_is_seen_by_others_while_it_lasts(make):
     assert job.state() == State.STOPPED
 
 
-def test_a_runner_that_is_told_to_end_ends_its_runs(make):
+def test_a_terminated_runner_ends_its_runs(make):
     (job,) = make("sleep")
     runner = multiprocessing.get_context("fork").Process(target=start, args=([job],))
     runner.start()

@@ -99,7 +99,7 @@ def test_other_parameters_are_refused(sweep, tmp_path):
         recorded(sweep.with_overrides(["data.batch_size=4"]), tmp_path)
 
 
-def test_an_unknown_metric_is_told(sweep, tmp_path):
+def test_an_unknown_metric_is_reported(sweep, tmp_path):
     (point,) = Search(sweep, tmp_path).propose(1)
     finish(tmp_path, point, metric="loss")
     with pytest.raises(UserError, match=r"metric.name is val/psnr, which is not in"):

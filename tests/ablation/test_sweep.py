@@ -215,7 +215,7 @@ def test_random_draws_are_repeatable_and_follow_their_distributions(sweep):
         ("a: {values: [1]}", "bayes", "run_cap: 1\nmetric: x", r"metric must have a name"),
     ],
 )
-def test_mistakes_in_a_file_are_told(parameters, method, more, message, sweep):
+def test_mistakes_in_a_file_are_reported(parameters, method, more, message, sweep):
     with pytest.raises(UserError, match=message):
         sweep(parameters, method, more).points()
 

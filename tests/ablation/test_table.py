@@ -94,14 +94,14 @@ def write_run(folder, name, seed, steps=600, scores=None, **changes):
     about = (CONF / "ablation" / f"{name}.yaml").read_text()
     config = {"seed": seed, "model": name, "data": data, "row": yaml.safe_load(about)["row"]}
     (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))
-    picture = np.full((120, 160, 3), 100, np.uint8)
-    damaged = picture.copy()
+    image = np.full((120, 160, 3), 100, np.uint8)
+    damaged = image.copy()
     damaged[20:60, 100:140] = 0  # where the crop has to be
-    restored = picture.copy()
+    restored = image.copy()
     restored[20:60, 100:140] = (10 * (list(GAINS).index(name) + 1), 0, 0)
-    shown = {"blurry": damaged, "sharp": picture, "restored": restored}
+    shown = {"blurry": damaged, "sharp": image, "restored": restored}
     if flow:
-        shown |= {"predicted_flow": picture, "true_flow": picture}
+        shown |= {"predicted_flow": image, "true_flow": image}
     for what, pixels in shown.items():
         Image.fromarray(pixels).save(folder / "images" / "test" / f"0_{what}.png")
 
@@ -187,14 +187,14 @@ def test_what_is_missing_is_shown_as_missing(make, tmp_path):
     assert "<h1>" in to_html(again)
 
 
-def test_a_small_or_unequal_budget_is_told(make):
+def test_a_small_or_unequal_budget_is_reported(make):
     caption = " ".join(make().notes())
     assert "600 steps of 4 patches of 128x128 pixels; 2 seeds" in caption
     assert f"1/{800_000 * 20 * 256**2 / (600 * 4 * 128**2):,.0f} of its pixels" in caption
     assert "CAUTION" not in caption
 
 
-def test_unequal_budgets_are_told(make):
+def test_unequal_budgets_are_reported(make):
     caption = " ".join(make(**{"ours-seed0": {"steps": 900}}).notes())
     assert "CAUTION: the budgets of the rows differ" in caption
 
@@ -366,7 +366,7 @@ def test_motion_of_frames_is_known_from_the_rows_that_know_flow(make):
     assert "2.2 to 4.7" in text  # 12 - n / 4 runs from 2.25 to 12
 
 
-def test_where_no_row_knows_flow_the_blur_tells_of_motion(make):
+def test_where_no_row_knows_flow_motion_is_taken_from_the_blur(make):
     text = to_html(make(without=["ours-seed0", "ours-seed1"], reference="without_rnns"))
     assert "PSNR of the blurry frame (dB)" in text
 

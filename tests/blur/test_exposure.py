@@ -91,13 +91,13 @@ def test_instants(length, motion):
 
 
 @pytest.mark.parametrize(("length", "count"), [(3, 3), (7.9, 7), (8, 7), (9.0, 9)])
-def test_whole_frames_lie_inside_the_exposure(length, count):
+def test_whole_frames_are_inside_the_exposure(length, count):
     times = 5 + whole_frames(length)
     assert len(times) == count
     assert np.median(times) == 5
 
 
-def test_exposures_lie_inside_the_video():
+def test_exposures_are_inside_the_video():
     assert list(exposure_centers(10, 1, 0.8)) == list(range(1, 9))
     assert list(exposure_centers(20, 8, 7.0)) == [4, 12]
     assert not exposure_centers(2, 1, 0.5)
@@ -142,8 +142,8 @@ def test_frames_at_the_ends_of_a_pair_are_themselves():
     assert torch.isfinite(pair.at(0.5)).all()  # everything is outside
 
 
-def test_what_leaves_the_picture_comes_from_the_other_frame():
-    """A picture that moves by 8 to the right: its left part is seen in the second frame alone."""
+def test_what_leaves_the_image_comes_from_the_other_frame():
+    """An image that moves by 8 to the right: its left part is seen only in the second frame."""
     wide = torch.rand(3, 16, 60)
     first, second = wide[..., 20:52], wide[..., 12:44]
     forward = torch.tensor([8.0, 0.0]).view(2, 1, 1).expand(2, 16, 32)

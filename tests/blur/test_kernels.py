@@ -67,7 +67,7 @@ def test_without_motion_or_exposure_a_kernel_is_one_pixel(flow, duty_cycle):
     assert float(kernel) == pytest.approx(1)
 
 
-def test_kernels_sum_to_one_and_lie_where_the_trail_is():
+def test_kernels_sum_to_one_along_the_trail():
     torch.manual_seed(0)
     trail = Trail(5 * torch.randn(50, 2).double(), 5 * torch.randn(50, 2).double())
     kernels = blur_kernels(trail, 0.7)
@@ -120,7 +120,7 @@ def test_a_sharp_scene_blurred_along_its_flow_is_nearer_to_the_blurry_one(index)
     assert explained < 0.7 * error(reblur(sharp, across, duty_cycle))
 
 
-def test_a_trail_beyond_the_frame_is_told():
+def test_a_trail_beyond_the_frame_is_reported():
     flow = field((4.0, 0.0), (3, 9))
     kept = trail_inside(Trail(-flow, flow), 1.0)[0, 0]
     assert kept.tolist() == [[False] * 2 + [True] * 5 + [False] * 2] * 3

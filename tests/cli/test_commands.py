@@ -50,7 +50,7 @@ def test_help_of_a_command_is_fast_and_has_an_example(command):
     assert "example" in done.stdout.lower()
     assert (
         seconds < 5
-    )  # a second on an idle machine; importing torch alone would take longer on a busy one
+    )  # a second on an idle machine; just importing torch would take longer on a busy one
 
 
 def full_disk():

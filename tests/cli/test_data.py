@@ -86,7 +86,7 @@ def test_verify_a_published_data_set(tmp_path, monkeypatch, capsys):
         (["verfy"], "no command 'data verfy'; choose one of verify"),
     ],
 )
-def test_mistakes_are_told_in_one_line(arguments, message, capsys):
+def test_mistakes_are_reported_in_one_line(arguments, message, capsys):
     assert main(["data", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {message}")

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.disk import room_for
-from tests.video.clips import Pick, Raise, cut, decode, make_clip, number, picture, sound_packets
+from tests.video.clips import Pick, Raise, cut, decode, make_clip, make_image, number, sound_packets
 
 from flowdeblur import cli
 from flowdeblur.networks import (
@@ -52,7 +52,7 @@ def folder(tmp_path):
     path = tmp_path / "frames"
     path.mkdir()
     for index in range(3):
-        write_image(path / f"{index + 9}.tif", picture(index))
+        write_image(path / f"{index + 9}.tif", make_image(index))
     return path
 
 
@@ -85,16 +85,16 @@ def test_a_video_of_odd_size_and_no_sound(run, tmp_path):
 
 def test_a_video_becomes_a_folder(run, clip, tmp_path):
     assert run(clip, tmp_path / "out")[0] == 0
-    pictures = sorted((tmp_path / "out").iterdir())
-    assert [each.name for each in pictures] == [f"{index:08d}.png" for index in range(6)]
-    assert [number(np.asarray(Image.open(each))) for each in pictures] == [1, 2, 3, 4, 5, 4]
+    images = sorted((tmp_path / "out").iterdir())
+    assert [each.name for each in images] == [f"{index:08d}.png" for index in range(6)]
+    assert [number(np.asarray(Image.open(each))) for each in images] == [1, 2, 3, 4, 5, 4]
 
 
 def test_a_folder_becomes_a_folder(run, folder, tmp_path):
     assert run(folder, f"{tmp_path}/out.v2/")[0] == 0
     for name, index in (("9", 1), ("10", 2), ("11", 1)):
         restored = np.asarray(Image.open(tmp_path / "out.v2" / f"{name}.png"))
-        np.testing.assert_array_equal(restored, picture(index))
+        np.testing.assert_array_equal(restored, make_image(index))
 
 
 @pytest.mark.parametrize(("options", "rate"), [((), 30), (("--fps", "24000/1001"), "24000/1001")])
@@ -104,27 +104,27 @@ def test_a_folder_becomes_a_video(run, folder, tmp_path, options, rate):
     assert [time for time, _ in decode(output)] == [i / Fraction(rate) for i in range(3)]
 
 
-def test_a_picture_becomes_a_picture(run, tmp_path, caplog):
-    write_image(tmp_path / "in.png", picture())
+def test_a_image_becomes_a_image(run, tmp_path, caplog):
+    write_image(tmp_path / "in.png", make_image())
     status, said, _ = run(tmp_path / "in.png", tmp_path / "out.webp")
     assert (status, said.startswith("restored 1 frame in")) == (0, True)
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.webp")), picture())
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.webp")), make_image())
     assert caplog.messages == ["a single frame: without a second one the network sees no motion"]
 
 
 @pytest.mark.parametrize(("first", "second"), [("2", "1"), ("1", "2")])
-def test_a_pair_becomes_a_picture(run, tmp_path, first, second):
+def test_a_pair_becomes_a_image(run, tmp_path, first, second):
     for index in (1, 2):
-        write_image(tmp_path / f"{index}.png", picture(index))
+        write_image(tmp_path / f"{index}.png", make_image(index))
     pair = [tmp_path / f"{name}.png" for name in (first, second)]
     status, said, error = run(*pair, tmp_path / "out.png")
     assert (status, error, said.startswith("restored 1 frame in")) == (0, "", True)
     assert number(np.asarray(Image.open(tmp_path / "out.png"))) == int(second)
 
 
-def test_pictures_become_a_folder_or_a_video(run, tmp_path):
+def test_images_become_a_folder_or_a_video(run, tmp_path):
     for index in (1, 2, 3):
-        write_image(tmp_path / f"{index}.png", picture(index))
+        write_image(tmp_path / f"{index}.png", make_image(index))
     names = [tmp_path / f"{index}.png" for index in (1, 2, 3)]
     assert run(*names, tmp_path / "out")[0] == 0
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["1.png", "2.png", "3.png"]
@@ -146,7 +146,7 @@ def test_any_size_with_a_real_network(run, tmp_path, size):
         flow_subnet=FlowSubnet,
         width=2,
     )
-    write_image(tmp_path / "in.png", picture(0, size))
+    write_image(tmp_path / "in.png", make_image(0, size))
     assert run(tmp_path / "in.png", tmp_path / "out.png", network=network)[0] == 0
     assert Image.open(tmp_path / "out.png").size == size[::-1]
 
@@ -168,7 +168,7 @@ def several(tmp_path):
         make_clip(path / "x.mkv", count).rename(path / name)
     (path / "d").mkdir()
     for index in range(2):
-        write_image(path / "d" / f"{index}.png", picture(index))
+        write_image(path / "d" / f"{index}.png", make_image(index))
     return path
 
 
@@ -235,7 +235,7 @@ def test_one_that_fails_stops_no_other(run, several, tmp_path):
     assert counts(tmp_path / "out") == {"b.mov": 3, "c.mkv": 4, "d": 2}
 
 
-def test_a_damaged_picture_passes_through(run, folder, tmp_path):
+def test_a_damaged_image_passes_through(run, folder, tmp_path):
     (folder / "10.tif").write_bytes((folder / "10.tif").read_bytes()[:700])
     status, said, error = run(folder, tmp_path / "out")
     assert status == 1
@@ -254,9 +254,9 @@ def test_a_damaged_picture_passes_through(run, folder, tmp_path):
     assert [number(image) for _, image in decode(tmp_path / "out.mp4")] == [0, 0, 2]
 
 
-def test_a_damaged_picture_is_not_replaced_by_its_neighbour(run, tmp_path):
+def test_a_damaged_image_is_not_replaced_by_its_neighbour(run, tmp_path):
     for index in (1, 2):
-        write_image(tmp_path / f"{index}.png", picture(index))
+        write_image(tmp_path / f"{index}.png", make_image(index))
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:70])
     status, _, error = run(tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out.png")
     assert status == 2
@@ -264,7 +264,7 @@ def test_a_damaged_picture_is_not_replaced_by_its_neighbour(run, tmp_path):
     assert not (tmp_path / "out.png").exists()
 
 
-def test_a_full_disk_is_told_in_one_line(run, clip, tmp_path):
+def test_a_full_disk_is_reported_in_one_line(run, clip, tmp_path):
     with room_for(1000):
         status, _, error = run(clip, tmp_path / "out.mp4")
     assert status == 1
@@ -279,8 +279,10 @@ def test_tiles_are_measured_on_request(run, tmp_path):
     source = make_clip(tmp_path / "in.mp4", 3, (96, 320))
     status, said, _ = run(source, tmp_path / "out.mp4", "--tile", "192", "--verify")
     assert status == 0
-    told = r"tiles of 192 against the whole frame: PSNR (\S+) dB, largest difference 0\.0 of 255"
-    assert float(re.fullmatch(told, said.splitlines()[0])[1]) > 100
+    reported = (
+        r"tiles of 192 against the whole frame: PSNR (\S+) dB, largest difference 0\.0 of 255"
+    )
+    assert float(re.fullmatch(reported, said.splitlines()[0])[1]) > 100
     assert [number(image) for _, image in decode(tmp_path / "out.mp4")] == [1, 2, 1]
     _, _, error = run(source, tmp_path / "whole.mp4", "--tile", "320", "--verify")
     assert error == f"{source}: restored without tiles, which needs no --verify"
@@ -347,7 +349,7 @@ def test_a_cut_off_video_is_restored_as_far_as_it_goes(run, tmp_path):
 
 
 class Counting(Pick):
-    """Counts frames, and stops as it is told before the fifth."""
+    """Counts frames, and stops as it is reported before the fifth."""
 
     def __init__(self, stop=lambda: None):
         super().__init__((0, 1), 1)
@@ -394,7 +396,7 @@ def test_nohup_is_respected(run, clip, tmp_path):
         signal.signal(signal.SIGHUP, before)
 
 
-def test_an_interrupted_folder_is_gone_on_with(run, clip, tmp_path):
+def test_an_interrupted_folder_is_resumed(run, clip, tmp_path):
     output = tmp_path / "out"
     assert run(clip, output, network=Counting(interrupt))[0] == 130
     kept = {path.name: path.stat().st_mtime_ns for path in output.glob("*.png")}
@@ -411,14 +413,14 @@ def test_an_interrupted_folder_is_gone_on_with(run, clip, tmp_path):
     status, said, _ = run(clip, output, network=network)
     assert (status, network.calls) == (0, 6 - len(kept))
     assert said.startswith(f"restored {6 - len(kept)} frames in ")
-    pictures = sorted(output.iterdir())
-    assert [each.name for each in pictures] == [f"{index:08d}.png" for index in range(6)]
-    assert [number(np.asarray(Image.open(each))) for each in pictures] == [1, 2, 3, 4, 5, 4]
+    images = sorted(output.iterdir())
+    assert [each.name for each in images] == [f"{index:08d}.png" for index in range(6)]
+    assert [number(np.asarray(Image.open(each))) for each in images] == [1, 2, 3, 4, 5, 4]
     assert {name: (output / name).stat().st_mtime_ns for name in kept} == kept
     assert run(clip, output)[0] == 2  # complete: nothing is replaced unasked
 
 
-def test_a_full_gpu_is_told_in_one_line(run, clip, tmp_path):
+def test_a_full_gpu_is_reported_in_one_line(run, clip, tmp_path):
     status, _, error = run(clip, tmp_path / "out.mp4", network=Raise(torch.OutOfMemoryError("...")))
     assert status == 1
     assert "has too little memory for 64x48 frames; use smaller tiles" in error
@@ -447,7 +449,7 @@ def mistakes():
             ["frames/1.png", "frames/2.png", "frames", "--overwrite"],
             "frames: contains IN itself; name another folder as OUT",
         ),
-        "a part of pictures": (
+        "a part of images": (
             ["a.png", "frames/1.png", "out", "--shard", "1/2"],
             "--shard: images are one clip, which cannot be split; leave it out",
         ),
@@ -456,13 +458,13 @@ def mistakes():
             "--device meta: the RNNs run on cpu and",
         ),
         "no folder for OUT": (["in.mp4", "a/b/out.mp4"], "a/b: no such folder; create it"),
-        "clip to picture": (["in.mp4", "out.png"], "out.png: a single image cannot contain a clip"),
-        "picture to clip": (
+        "clip to image": (["in.mp4", "out.png"], "out.png: a single image cannot contain a clip"),
+        "image to clip": (
             ["a.png", "out.mp4"],
             "out.mp4: a single image can only be",
         ),
         "frames to file": (["frames", "file", "--overwrite"], "file: is a file; name a folder"),
-        "damaged picture": (["text.png", "out.png"], "text.png: is truncated or not an image"),
+        "damaged image": (["text.png", "out.png"], "text.png: is truncated or not an image"),
         "empty folder": (["empty", "out"], "empty: contains no images; put"),
         "mixed sizes": (["mixed", "out"], "2.png: is 32x48, but the first frame 1.png is 64x48"),
         "rate of a video": (["in.mp4", "out.mp4", "--fps", "24"], "--fps: a video keeps its own"),
@@ -507,9 +509,9 @@ def mess(tmp_path_factory):
     for name in ("text.mp4", "text.png", "a.xyz", "file"):
         (path / name).write_text("some words\n" * 50)
     for name in ("a.png", "frames/1.png", "frames/2.png", "mixed/1.png", "twins/1.png"):
-        write_image(path / name, picture())
-    write_image(path / "twins/1.jpg", picture())
-    write_image(path / "mixed/2.png", picture(0, (48, 32)))
+        write_image(path / name, make_image())
+    write_image(path / "twins/1.jpg", make_image())
+    write_image(path / "mixed/2.png", make_image(0, (48, 32)))
     (path / "dangling.mp4").symlink_to("nowhere.mp4")
     Image.new("CMYK", (64, 48)).save(path / "cmyk.jpg")
     Image.new("RGBA", (64, 48)).save(path / "clear.png")
@@ -528,7 +530,9 @@ def mess(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("arguments", "line"), mistakes().values(), ids=mistakes().keys())
-def test_a_mistake_is_told_in_one_line_and_changes_nothing(run, mess, monkeypatch, arguments, line):
+def test_a_mistake_is_reported_in_one_line_and_changes_nothing(
+    run, mess, monkeypatch, arguments, line
+):
     def state():
         return sorted((str(each), each.lstat().st_mtime_ns) for each in mess.rglob("*"))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from skimage import data
-from tests.video.clips import Pick, decode, make_clip, number, picture
+from tests.video.clips import Pick, decode, make_clip, make_image, number
 
 from flowdeblur import cli
 from flowdeblur.cli.deblur_arguments import parse
@@ -46,7 +46,7 @@ def folder(tmp_path):
     path = tmp_path / "frames"
     path.mkdir()
     for index in range(6):
-        write_image(path / f"{index}.png", picture(index))
+        write_image(path / f"{index}.png", make_image(index))
     return path
 
 
@@ -94,7 +94,7 @@ def test_a_preview_shows_frames_spread_over_the_clip(run, folder, tmp_path):
         *(f"{index}_{kind}.png" for index in (1, 3, 5) for kind in ("input", "restored")),
     }
     restored = read_image(tmp_path / "preview" / "3_restored.png")
-    np.testing.assert_array_equal(restored, 255 - picture(3))
+    np.testing.assert_array_equal(restored, 255 - make_image(3))
     page = (tmp_path / "preview" / "index.html").read_text()
     assert page.count("<section") == 3
     assert said.splitlines()[0].startswith("previewed 3 of 6 frames at ")

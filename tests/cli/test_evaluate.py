@@ -24,7 +24,7 @@ from flowdeblur.video.images import read_image, write_image
 CLIPS = {"a": (4, (48, 72)), "b": (3, (64, 40))}
 
 
-def picture(seed, size):
+def make_image(seed, size):
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (size[0] // 8, size[1] // 8, 3))
     return coarse.repeat(8, 0).repeat(8, 1).astype(np.uint8)
@@ -34,7 +34,7 @@ def picture(seed, size):
 def root(tmp_path):
     for clip, (count, size) in CLIPS.items():
         for frame in range(count):
-            sharp = picture(100 * (clip == "b") + frame, size)
+            sharp = make_image(100 * (clip == "b") + frame, size)
             blurry = (sharp.astype(int) + np.roll(sharp, 3, axis=1)) // 2
             for kind, image in (("blurry", blurry.astype(np.uint8)), ("sharp", sharp)):
                 path = tmp_path / "data" / "val" / clip / kind / f"{frame:05d}.png"
@@ -302,7 +302,7 @@ def mistakes(tmp_path, root):
     for clip in CLIPS:
         shutil.copytree(root / "val" / clip / "blurry", tmp_path / "theirs" / clip)
     shutil.copytree(tmp_path / "theirs", tmp_path / "small")
-    write_image(tmp_path / "small" / "a" / "00000.png", picture(0, (24, 40)))
+    write_image(tmp_path / "small" / "a" / "00000.png", make_image(0, (24, 40)))
     shutil.copytree(tmp_path / "theirs", tmp_path / "twice")
     shutil.copy(tmp_path / "twice" / "a" / "00001.png", tmp_path / "twice" / "a" / "00001.bmp")
     for frame in (1, 2):
@@ -370,7 +370,7 @@ def mistakes(tmp_path, root):
     }
 
 
-def test_mistakes_are_told_in_one_line_and_leave_nothing(evaluate, root, tmp_path):
+def test_mistakes_are_reported_in_one_line_and_leave_nothing(evaluate, root, tmp_path):
     for name, (overrides, line) in mistakes(tmp_path, root).items():
         status, out, printed, error = evaluate(*overrides)
         assert (status, printed) == (2, ""), name

@@ -1,13 +1,13 @@
 #!/bin/sh
 # A SLURM of two nodes on this machine, to try jobs with. It needs Debian's packages slurm-wlm and munge, no privileges and
-# no configuration, and leaves a SLURM that is already here alone.
+# no configuration, and does not touch a SLURM that is already here.
 #
 #   tests/cluster/slurm.sh start FOLDER     then: . FOLDER/env; sinfo; sbatch ...
 #   tests/cluster/slurm.sh kill FOLDER n2   one node dies, with all that runs there
 #   tests/cluster/slurm.sh node FOLDER n2   and is started again
 #   tests/cluster/slurm.sh stop FOLDER      ends what this script started, and no other process
 #
-# FOLDER has a short, absolute path without spaces: munge's socket lies there.
+# FOLDER has a short, absolute path without spaces: munge's socket is there.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 

@@ -1,4 +1,4 @@
-"""What docs/cluster.md tells the user to type on one machine."""
+"""The commands of docs/cluster.md on one machine."""
 
 from __future__ import annotations
 

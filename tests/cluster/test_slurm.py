@@ -65,9 +65,9 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory, cache):
+def one_process(tmp_path_factory, cache):
     """What one process makes of it."""
-    folder = tmp_path_factory.mktemp("runs") / "alone"
+    folder = tmp_path_factory.mktemp("runs") / "one_process"
     assert main(["train", *TINY, *BUDGET, cache, f"hydra.run.dir={folder}"]) == 0
     return folder
 
@@ -117,14 +117,14 @@ def _call(command, cwd=None):
     return done.stdout
 
 
-def test_a_job_on_two_nodes_trains_what_one_process_trains(slurm, cache, alone, tmp_path):
+def test_a_job_on_two_nodes_trains_what_one_process_trains(slurm, cache, one_process, tmp_path):
     job = Job(tmp_path, cache)
     job.until("COMPLETED")
     (run,) = (tmp_path / "runs").iterdir()
     assert run == job.run
     assert metrics_of(run)["device"].startswith("2 x ")
-    assert metrics_of(run)["test"] == pytest.approx(metrics_of(alone)["test"], rel=1e-3)
-    assert largest_difference(run, alone) < 1e-4
+    assert metrics_of(run)["test"] == pytest.approx(metrics_of(one_process)["test"], rel=1e-3)
+    assert largest_difference(run, one_process) < 1e-4
 
 
 def test_what_an_agent_of_wandb_starts_has_one_folder_of_its_name(
@@ -138,7 +138,7 @@ def test_what_an_agent_of_wandb_starts_has_one_folder_of_its_name(
     assert metrics_of(run)["device"].startswith("2 x ")
 
 
-def test_a_preempted_job_saves_is_requeued_and_goes_on(slurm, cache, alone, tmp_path):
+def test_a_preempted_job_saves_is_requeued_and_resumes(slurm, cache, one_process, tmp_path):
     """What ``--signal=SIGUSR1@120`` sends before the time limit is sent by hand."""
     job = Job(tmp_path, cache)
     job.until_step(5)
@@ -148,12 +148,12 @@ def test_a_preempted_job_saves_is_requeued_and_goes_on(slurm, cache, alone, tmp_
     job.until("COMPLETED")
     assert "asking SLURM to requeue" in job.log
     assert f"resuming from {saved}" in job.log
-    assert metrics_of(job.run)["test"] == pytest.approx(metrics_of(alone)["test"], rel=1e-3)
+    assert metrics_of(job.run)["test"] == pytest.approx(metrics_of(one_process)["test"], rel=1e-3)
     assert [each["step"] for each in metrics_of(job.run)["history"]] == [5, 10, 15, 20, 25, 30]
-    assert largest_difference(job.run, alone) < 1e-4
+    assert largest_difference(job.run, one_process) < 1e-4
 
 
-def test_a_job_survives_the_death_of_a_node(slurm, cache, alone, tmp_path):
+def test_a_job_survives_the_death_of_a_node(slurm, cache, one_process, tmp_path):
     job = Job(tmp_path, cache)
     job.until_step(10)
     subprocess.run(["sh", SCRIPT, "kill", slurm, "n2"], check=True)
@@ -163,11 +163,11 @@ def test_a_job_survives_the_death_of_a_node(slurm, cache, alone, tmp_path):
         subprocess.run(["sh", SCRIPT, "node", slurm, "n2"], check=True)
     job.until("COMPLETED")
     assert "resuming from" in job.log
-    assert metrics_of(job.run)["test"] == pytest.approx(metrics_of(alone)["test"], rel=1e-3)
-    assert largest_difference(job.run, alone) < 1e-4
+    assert metrics_of(job.run)["test"] == pytest.approx(metrics_of(one_process)["test"], rel=1e-3)
+    assert largest_difference(job.run, one_process) < 1e-4
 
 
-def test_a_cancelled_job_saves_and_the_same_run_goes_on(slurm, cache, alone, tmp_path):
+def test_a_cancelled_job_saves_and_the_same_run_resumes(slurm, cache, one_process, tmp_path):
     job = Job(tmp_path, cache)
     job.until_step(5)
     _call(["scancel", job.id])
@@ -176,7 +176,7 @@ def test_a_cancelled_job_saves_and_the_same_run_goes_on(slurm, cache, alone, tmp
     assert checkpoints[-1].endswith("-interrupted.ckpt")
     status = main(["train", *TINY, *BUDGET, cache, f"hydra.run.dir={job.run}"])  # on one node
     assert status == 0
-    assert largest_difference(job.run, alone) < 1e-4
+    assert largest_difference(job.run, one_process) < 1e-4
 
 
 @pytest.mark.parametrize("command", commands("hydra/launcher=slurm"))
@@ -200,7 +200,7 @@ def _array_tasks() -> int:
     return sum(job["array_job_id"] > 0 for job in jobs)
 
 
-def test_what_is_wrong_in_a_job_of_a_sweep_is_told_here(slurm, cache, tmp_path, capsys):
+def test_what_is_wrong_in_a_job_of_a_sweep_is_reported_here(slurm, cache, tmp_path, capsys):
     status = main(
         ["train", "-m", *TINY, *HERE, cache, "data.patch=[4096,4096]", "hydra/launcher=slurm",
          "seed=0", f"hydra.sweep.dir={tmp_path}"]

@@ -44,7 +44,7 @@ def rendered_sample(seed: int) -> Sample:
 
 
 def moving_sample(seed: int = 0) -> Sample:
-    """A smooth picture and what it was before a smooth motion: sharp(p) = next(p + flow(p))."""
+    """A smooth image and what it was before a smooth motion: sharp(p) = next(p + flow(p))."""
     return copy.deepcopy(rendered_sample(seed))
 
 
@@ -87,13 +87,13 @@ def test_flow_stays_true(name, seed):
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_one_draw_for_everything(name):
-    """Frame 0 and the sharp picture are the same here, and must stay so."""
+    """Frame 0 and the sharp image are the same here, and must stay so."""
     result = TRANSFORMS[name](moving_sample(), np.random.default_rng(3))
     assert torch.equal(result["frames"][0], result["sharp"])
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_a_function_of_the_generator_alone(name):
+def test_draws_depend_only_on_the_generator(name):
     first, second, other = (
         TRANSFORMS[name](moving_sample(), np.random.default_rng(seed)) for seed in (5, 5, 6)
     )
@@ -169,8 +169,8 @@ def test_shrinking_shows_the_whole_as_pillow_does(scale):
     size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
     result = ShrunkCrop(size, scale=(0.01, 0.01))(sample, np.random.default_rng(0))
     for frame, small in zip(sample["frames"], result["frames"], strict=True):
-        picture = Image.fromarray(frame.permute(1, 2, 0).numpy())
-        expected = np.array(picture.resize(size[::-1], Image.Resampling.BICUBIC)).astype(int)
+        image = Image.fromarray(frame.permute(1, 2, 0).numpy())
+        expected = np.array(image.resize(size[::-1], Image.Resampling.BICUBIC)).astype(int)
         assert np.abs(small.permute(1, 2, 0).numpy() - expected).max() <= 2
 
 
@@ -201,13 +201,13 @@ def test_shrinking_draws_scales_from_its_range():
     assert 0.4 < np.median(scales) < 0.6  # log-uniform: half of them shrink to less than a half
 
 
-def test_pictures_of_unlike_sizes_are_shrunk_to_alike_ones():
+def test_images_of_unlike_sizes_are_shrunk_to_alike_ones():
     crop = ShrunkCrop((16, 16), lines=(24, 48))
     for height, low, high in [(192, 24, 48), (40, 24, 40), (20, 20, 20)]:
         sample = Sample(
             frames=torch.zeros(1, 3, height, 256, dtype=torch.uint8),
             sharp=torch.zeros(3, height, 256, dtype=torch.uint8),
-            flow=torch.full((2, height, 256), float(height)),  # as long as the picture is high
+            flow=torch.full((2, height, 256), float(height)),  # as long as the image is high
             visible=torch.ones(1, height, 256, dtype=torch.bool),
             key="clip/0",
         )
@@ -245,7 +245,7 @@ def test_samples_without_flow_pass():
 def test_a_turned_crop_is_one_bilinear_sampling(seed):
     sample, size = moving_sample(), (40, 56)
     y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
-    sample["visible"] = torch.from_numpy(np.stack([x, y]))  # cut like a picture: where a pixel was
+    sample["visible"] = torch.from_numpy(np.stack([x, y]))  # cut like an image: where a pixel was
     result = TurnedCrop(size, degrees=25)(sample, np.random.default_rng(seed))
     x, y = result["visible"].numpy().astype(float)
     for frame, cut in zip(sample["frames"], result["frames"], strict=True):
@@ -261,7 +261,7 @@ def test_a_turned_crop_is_one_bilinear_sampling(seed):
 
 
 class Spied:
-    """A tensor that tells which part of it was read."""
+    """A tensor that records which part of it was read."""
 
     def __init__(self, tensor):
         self.tensor, self.read = tensor, []

@@ -12,7 +12,7 @@ from flowdeblur.training.objectives import EndPointError
 
 
 class Squares:
-    """Samples that tell their index by their colour."""
+    """Samples whose color is their index."""
 
     def __init__(self, count=10, size=(20, 20)):
         self.count, self.size = count, size
@@ -110,7 +110,7 @@ def test_test_data_default_to_the_validation_data():
     assert len(keys) == 3
 
 
-def test_sizes_that_differ_are_told():
+def test_sizes_that_differ_are_reported():
     one, other = Squares(1)[0], Squares(1, (20, 24))[0]
     with pytest.raises(
         UserError, match=r"different sizes in one batch .*set data.eval_batch_size=1"
@@ -118,13 +118,13 @@ def test_sizes_that_differ_are_told():
         collate([one, other])
 
 
-def test_a_missing_root_is_told_by_its_key():
+def test_a_missing_root_is_reported_by_its_key():
     with pytest.raises(UserError, match=r"data.root=/nowhere: no such folder"):
         module(root="/nowhere")
 
 
 class Numbers:
-    """Samples whose frames tell their offsets by their colour."""
+    """Samples whose frames have the color of their offsets."""
 
     def __init__(self, frames=(), flows=()):
         self.frames, self.flows = frames, flows
@@ -136,10 +136,10 @@ class Numbers:
         return 5
 
     def __getitem__(self, index):
-        picture = torch.ones(3, 16, 16, dtype=torch.uint8)
+        image = torch.ones(3, 16, 16, dtype=torch.uint8)
         sample = {
-            "frames": torch.stack([picture * (10 * index + 10 + offset) for offset in self.frames]),
-            "sharp": picture * (10 * index + 10),
+            "frames": torch.stack([image * (10 * index + 10 + offset) for offset in self.frames]),
+            "sharp": image * (10 * index + 10),
             "key": f"numbers/{index}",
         }
         if self.flows:
@@ -176,14 +176,14 @@ def test_reversed_time_is_a_function_of_the_seed():
 
 
 def test_what_has_no_flow_is_not_visible_in_a_mixed_batch():
-    pictures = {
+    images = {
         "frames": torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
         "sharp": torch.zeros(3, 8, 8, dtype=torch.uint8),
     }
     visible = torch.rand(1, 8, 8) < 0.5
-    known = {**pictures, "key": "a", "flow": torch.ones(2, 8, 8), "visible": visible}
-    everywhere = {**pictures, "key": "b", "flow": 2 * torch.ones(2, 8, 8)}
-    batch = collate_mixed([{**pictures, "key": "c"}, known, everywhere])
+    known = {**images, "key": "a", "flow": torch.ones(2, 8, 8), "visible": visible}
+    everywhere = {**images, "key": "b", "flow": 2 * torch.ones(2, 8, 8)}
+    batch = collate_mixed([{**images, "key": "c"}, known, everywhere])
     assert torch.equal(batch["flow"].mean((1, 2, 3)), torch.tensor([0.0, 1.0, 2.0]))
     assert not batch["visible"][0].any()
     assert torch.equal(batch["visible"][1], visible)
@@ -193,4 +193,4 @@ def test_what_has_no_flow_is_not_visible_in_a_mixed_batch():
     errors = objective(flows, batch["flow"], batch["visible"])
     assert errors[0] == 0
     assert errors[2] == pytest.approx(8**0.5, rel=1e-5)
-    assert "flow" not in collate_mixed([{**pictures, "key": "c"}])
+    assert "flow" not in collate_mixed([{**images, "key": "c"}])

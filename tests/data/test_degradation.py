@@ -60,7 +60,7 @@ def test_gain_and_response_are_those_of_the_formula_for_all_frames(gain, gamma):
         assert (after["sharp"] == 255).double().mean() > 0.2  # highlights are clipped
 
 
-def test_draws_depend_on_the_generator_alone():
+def test_draws_depend_only_on_the_generator():
     camera, before = CameraDegradation(share=1.0), sample()
     results = [camera(before, np.random.default_rng(seed))["frames"] for seed in (1, 1, 2)]
     assert torch.equal(results[0], results[1])

@@ -55,5 +55,5 @@ def write_clip(blurry: Path, sharp: Path, frames, *, first=0, digits=5, suffix="
     for folder in (blurry, sharp):
         folder.mkdir(parents=True, exist_ok=True)
     for number, pair in enumerate(frames, start=first):
-        for folder, picture in zip((blurry, sharp), pair, strict=True):
-            write_image(folder / f"{number:0{digits}d}{suffix}", picture)
+        for folder, image in zip((blurry, sharp), pair, strict=True):
+            write_image(folder / f"{number:0{digits}d}{suffix}", image)

@@ -15,7 +15,7 @@ from flowdeblur.video.images import write_image
 COUNT, SIZE = 5, (72, 80)
 
 
-def picture(value: int, size=SIZE) -> np.ndarray:
+def make_image(value: int, size=SIZE) -> np.ndarray:
     noise = np.random.default_rng(value).integers(0, 60, (*size, 3))
     return (noise + value).astype(np.uint8)
 
@@ -25,7 +25,7 @@ def make_clip(root: Path, name: str, first: int, *, size=SIZE, suffix=".png", co
         folder = root / name / kind
         folder.mkdir(parents=True)
         for frame in range(count):
-            write_image(folder / f"{frame:05d}{suffix}", picture(first + offset + frame, size))
+            write_image(folder / f"{frame:05d}{suffix}", make_image(first + offset + frame, size))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def source(root, **changes):
 
 
 def pixels(value: int, size=SIZE) -> torch.Tensor:
-    return torch.from_numpy(picture(value, size)).permute(2, 0, 1)
+    return torch.from_numpy(make_image(value, size)).permute(2, 0, 1)
 
 
 def test_frames_are_paired_with_their_successors(root):
@@ -83,7 +83,7 @@ def test_every_so_many(root):
 
 def test_clips_by_name(root):
     assert [each["key"][0] for each in source(root, clips=["b"]).open((0,), ())] == ["b"] * COUNT
-    assert [each["key"][0] for each in source(root, without=["b"]).open((0,), ())] == ["a"] * COUNT
+    assert [each["key"][0] for each in source(root, exclude=["b"]).open((0,), ())] == ["a"] * COUNT
 
 
 def test_another_layout(tmp_path):
@@ -91,13 +91,13 @@ def test_another_layout(tmp_path):
         folder = tmp_path / f"train_{kind}" / "000"
         folder.mkdir(parents=True)
         for frame in range(3):
-            write_image(folder / f"{frame:08d}.png", picture(value + frame))
+            write_image(folder / f"{frame:08d}.png", make_image(value + frame))
     samples = FrameFolders(str(tmp_path), "train_blur/*", "train_sharp/*").open((0, 1), ())
     assert [each["key"] for each in samples] == [f"000/{frame:08d}" for frame in range(3)]
 
 
 def test_grey_frames_are_repeated_over_the_channels(root):
-    grey = picture(7)[..., 0]
+    grey = make_image(7)[..., 0]
     Image.fromarray(grey).save(root / "train/a/blurry/00000.png")
     frames = source(root).open((0,), ())[0]["frames"]
     assert torch.equal(frames[0], torch.from_numpy(grey).expand(3, -1, -1))
@@ -108,11 +108,11 @@ def cut(path: Path) -> None:
 
 
 def sixteen_bit(path: Path) -> None:
-    write_image(path, picture(0).astype(np.uint16) * 257)
+    write_image(path, make_image(0).astype(np.uint16) * 257)
 
 
 def transparent(path: Path) -> None:
-    rgba = np.dstack([picture(0), np.full(SIZE, 128, np.uint8)])
+    rgba = np.dstack([make_image(0), np.full(SIZE, 128, np.uint8)])
     Image.fromarray(rgba).save(path)
 
 
@@ -124,7 +124,7 @@ def transparent(path: Path) -> None:
         (transparent, r"00002.png: has transparent pixels"),
     ],
 )
-def test_pictures_that_cannot_be_used_are_named_when_read(root, damage, message):
+def test_images_that_cannot_be_used_are_named_when_read(root, damage, message):
     damage(root / "train/a/sharp/00002.png")
     samples = source(root).open((0, 1), ())
     with pytest.raises(UserError, match=message):
@@ -137,7 +137,7 @@ def empty(root: Path) -> None:
 
 
 def other_size(root: Path) -> None:
-    write_image(root / "train/a/sharp/00003.png", picture(0, (72, 81)))
+    write_image(root / "train/a/sharp/00003.png", make_image(0, (72, 81)))
 
 
 def missing(root: Path) -> None:
@@ -145,11 +145,11 @@ def missing(root: Path) -> None:
 
 
 def surplus(root: Path) -> None:
-    write_image(root / "train/a/sharp/00009.png", picture(0))
+    write_image(root / "train/a/sharp/00009.png", make_image(0))
 
 
-def not_a_picture(root: Path) -> None:
-    (root / "train/a/blurry/00001.png").write_text("no picture")
+def not_a_image(root: Path) -> None:
+    (root / "train/a/blurry/00001.png").write_text("no image")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def not_a_picture(root: Path) -> None:
         (other_size, r"sharp/00003.png: is 72x81 pixels, but the clip began with 72x80"),
         (missing, r"blurry/00003.png: has no sharp frame of this name"),
         (surplus, r"train/a/sharp: contains 6 frames, but .*train/a/blurry contains 5"),
-        (not_a_picture, r"blurry/00001.png: is truncated or not an image"),
+        (not_a_image, r"blurry/00001.png: is truncated or not an image"),
     ],
 )
 def test_clips_that_do_not_belong_together_are_named_at_once(root, damage, message):
@@ -174,7 +174,7 @@ def test_clips_that_do_not_belong_together_are_named_at_once(root, damage, messa
         ({"root": "/nowhere"}, r"/nowhere: no such folder; set data.root"),
         ({"blurry": "val/*/blurry"}, r"contains no clips; looked for val/\*/blurry"),
         ({"clips": ["a", "c"]}, r"1 of 2 clips are missing, c for one"),
-        ({"without": ["a", "b"]}, r"contains no clips"),
+        ({"exclude": ["a", "b"]}, r"contains no clips"),
     ],
 )
 def test_roots_without_the_clips(root, changes, message):

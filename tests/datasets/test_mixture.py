@@ -67,7 +67,7 @@ def test_an_epoch_without_end_is_refused():
         Mixture(sources, {"a": 1.0, "rare": 1e-9}).open((0,), ())
 
 
-def test_credit_is_given_to_sources_alone():
+def test_attribution_names_only_sources():
     Mixture({"a": Numbered("a", 1)}, {"a": 1.0}, {"a": "by A, CC0"})
     with pytest.raises(UserError, match=r"attribution\.b: there is no source of this name"):
         Mixture({"a": Numbered("a", 1)}, {"a": 1.0}, {"b": "by B"})

@@ -87,7 +87,7 @@ def publish(monkeypatch, source, split, published):
     monkeypatch.setitem(source.splits, split, published)
 
 
-def test_a_test_video_that_was_cut_off_is_told(tmp_path, monkeypatch):
+def test_a_test_video_that_was_cut_off_is_reported(tmp_path, monkeypatch):
     videos = {"IMG_0003": 3, "IMG_0021": 3, "IMG_0030": 3}
     publish(monkeypatch, DVD, "test", Published.by_name(videos, "D.zip", "b", (720, 1280)))
     for name, count in (*videos.items(), ("C0036", 2)):
@@ -105,8 +105,8 @@ def test_a_test_video_that_was_cut_off_is_told(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=message):
             DVD(str(tmp_path), "test", **choice).open((0, 1), ())
     with pytest.raises(UserError, match=r"1 of 2 clips .* IMG_0021 with 2 of 3"):
-        DVD(str(tmp_path), "test", without=["IMG_0003"]).open((0, 1), ())
-    assert len(keys(DVD(str(tmp_path), "test", without=["IMG_0021"]))) == 6
+        DVD(str(tmp_path), "test", exclude=["IMG_0003"]).open((0, 1), ())
+    assert len(keys(DVD(str(tmp_path), "test", exclude=["IMG_0021"]))) == 6
     assert len(keys(DVD(str(tmp_path), "test", clips=["IMG_0021"]))) == 2
     assert len(keys(DVD(str(tmp_path), "train"))) == 2  # of 100: training takes what there is
 
@@ -154,7 +154,7 @@ def test_bsd_is_scored_whole(split, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"2 clips with 5 frames in all instead of 2 with 6; unpa"):
         BSD(str(tmp_path), split).open((0,), ())
     assert len(keys(BSD(str(tmp_path), split, clips=["012"]))) == 2
-    assert len(keys(BSD(str(tmp_path), split, without=["012"]))) == 3
+    assert len(keys(BSD(str(tmp_path), split, exclude=["012"]))) == 3
     publish(monkeypatch, BSD, split, Published(3, 9, "BSD.zip", "b"))
     with pytest.raises(UserError, match=r"2 clips with 5 frames in all instead of 3 with 9; unpa"):
         BSD(str(tmp_path), split).open((0,), ())
@@ -168,13 +168,13 @@ def hide(tmp_path, monkeypatch):
         ("test/test-close-ups", "13fromGOPR0923.MP4", FRAMES[1]),
         ("test/test-long-shot", "41fromGOPR1041.MP4", FRAMES[2]),
     ):
-        for place, picture in zip((folder, "GT"), pair, strict=True):
+        for place, image in zip((folder, "GT"), pair, strict=True):
             (tmp_path / place).mkdir(parents=True, exist_ok=True)
-            write_image(tmp_path / place / f"{name}.png", picture)
+            write_image(tmp_path / place / f"{name}.png", image)
     return tmp_path
 
 
-def test_hide_gives_a_picture_for_its_neighbours(hide):
+def test_hide_gives_a_image_for_its_neighbours(hide):
     assert keys(HIDE(str(hide), "train")) == ["train/1fromGOPR1089.MP4"]
     samples = HIDE(str(hide), "test").open((-1, 0, 1), ())
     assert samples.keys == [
@@ -192,7 +192,7 @@ def test_hide_gives_a_picture_for_its_neighbours(hide):
         HIDE(str(hide), "test").open((0,), ())
 
 
-def test_single_pictures_are_scored_whole(hide, realblur, monkeypatch):
+def test_single_images_are_scored_whole(hide, realblur, monkeypatch):
     (hide / "test/test-long-shot/41fromGOPR1041.MP4.png").unlink()
     publish(monkeypatch, RealBlur, "test", Published(980, 980, "RealBlur.tar.gz", "b"))
     for source, message in (
@@ -227,9 +227,9 @@ def realblur(tmp_path, monkeypatch):
     lines = []
     for number, scene in ((1, "scene001"), (7, "scene230")):
         pair = FRAMES[number % 3]
-        for kind, picture in zip(("blur", "gt"), pair, strict=True):
+        for kind, image in zip(("blur", "gt"), pair, strict=True):
             (tmp_path / folder / scene / kind).mkdir(parents=True, exist_ok=True)
-            write_image(tmp_path / folder / scene / kind / f"{kind}_{number}.png", picture)
+            write_image(tmp_path / folder / scene / kind / f"{kind}_{number}.png", image)
         place = f"{folder}/{scene}"
         lines.append(f"{place}/gt/gt_{number}.png {place}/blur/blur_{number}.png\n")
     (tmp_path / "RealBlur_J_train_list.txt").write_text(lines[0])
@@ -259,7 +259,7 @@ def test_realblur_names_what_is_missing(realblur):
 
 
 @pytest.mark.parametrize("source", [DVD, GoPro, REDS, BSD, HIDE, RealBlur])
-def test_wrong_splits_and_roots_are_told(source):
+def test_wrong_splits_and_roots_are_reported(source):
     with pytest.raises(UserError, match=r"split: expected train or .*, got 'trian'"):
         source("somewhere", "trian")
     with pytest.raises(UserError, match=r"/nowhere: no such folder; set data.root"):
@@ -268,7 +268,7 @@ def test_wrong_splits_and_roots_are_told(source):
 
 def test_reds4_is_disjoint_from_its_training_clips():
     node = plain(compose_config("data=reds4", "data.root=somewhere"))["data"]
-    assert tuple(node["train"]["without"]) == tuple(node["test"]["clips"]) == REDS4
+    assert tuple(node["train"]["exclude"]) == tuple(node["test"]["clips"]) == REDS4
     train, test = (instantiate(node[split], split) for split in ("train", "test"))
     assert train.split == test.split == "train"
     assert (train.published.clips, test.published.clips) == (236, 4)
@@ -282,7 +282,7 @@ def test_reds4_is_disjoint_from_its_training_clips():
         ("data.test.split=val", r"data.test.split: expected .*'val'"),
     ],
 )
-def test_mistakes_in_a_data_set_are_told_by_key(override, message):
+def test_mistakes_in_a_data_set_are_reported_by_key(override, message):
     node = plain(compose_config("data=gopro", "data.root=.", override))["data"]
     with pytest.raises(UserError, match=message):
         instantiate(node, "data", frame_offsets=(0, 1), flow_offsets=(1,))

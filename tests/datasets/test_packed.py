@@ -24,7 +24,7 @@ from flowdeblur.video.images import write_image
 COUNT, SIZE = 4, (40, 56)
 
 
-def picture(value, size=SIZE):
+def make_image(value, size=SIZE):
     return np.random.default_rng(value).integers(0, 256, (*size, 3)).astype(np.uint8)
 
 
@@ -36,7 +36,7 @@ def root(tmp_path):
             folder.mkdir(parents=True)
             for number in range(COUNT):
                 value = first + offset + number
-                write_image(folder / f"{number:05d}.png", picture(value, size))
+                write_image(folder / f"{number:05d}.png", make_image(value, size))
     return tmp_path / "frames"
 
 
@@ -56,7 +56,7 @@ def files(folder):
 
 @pytest.mark.parametrize("offsets", [(0, 1), (-1, 0, 1), (0,), (0, -1), (1, 0, -1)])
 @pytest.mark.parametrize("settings", [{}, {"last_frame": False}, {"first": 1, "every": 2}])
-def test_samples_are_those_of_the_pictures(root, out, offsets, settings):
+def test_samples_are_those_of_the_images(root, out, offsets, settings):
     expected = FrameFolders(str(root), **settings).open(offsets, ())
     found = PackedFrames(str(out), **settings).open(offsets, ())
     assert found.keys == expected.keys
@@ -69,17 +69,17 @@ def test_samples_are_those_of_the_pictures(root, out, offsets, settings):
 
 def test_clips_by_name(out):
     assert PackedFrames(str(out), clips=["b"]).open((0,), ()).keys[0] == "b/00000"
-    assert {key[0] for key in PackedFrames(str(out), without=["b"]).open((0,), ()).keys} == {"a"}
+    assert {key[0] for key in PackedFrames(str(out), exclude=["b"]).open((0,), ()).keys} == {"a"}
     with pytest.raises(UserError, match=r"clip c not found; available: a, b"):
         PackedFrames(str(out), clips=["c"]).open((0,), ())
     with pytest.raises(UserError, match=r"no clips selected"):
-        PackedFrames(str(out), without=["a", "b"]).open((0,), ())
+        PackedFrames(str(out), exclude=["a", "b"]).open((0,), ())
 
 
 def test_the_files_are_plain_arrays(out):
     array = np.load(out / "a.blurry.npy", mmap_mode="r", allow_pickle=False)
     assert array.shape == (COUNT, 3, *SIZE)
-    assert np.array_equal(array[2], picture(2).transpose(2, 0, 1))
+    assert np.array_equal(array[2], make_image(2).transpose(2, 0, 1))
     index = json.loads((out / "index.json").read_text())
     for clip in index["clips"]:
         for kind in ("blurry", "sharp"):
@@ -97,7 +97,7 @@ def test_frames_are_views_of_the_file(out):
 
 
 @pytest.mark.parametrize("crop", [Crop((16, 16)), TurnedCrop((16, 16))])
-def test_patches_are_those_of_the_pictures(root, out, crop):
+def test_patches_are_those_of_the_images(root, out, crop):
     expected = FrameFolders(str(root)).open((0, 1), ())
     found = PackedFrames(str(out)).open((0, 1), ())
     for index in range(len(found)):
@@ -114,7 +114,7 @@ def test_another_process_maps_the_files_anew(out):
     assert torch.equal(pickle.loads(content)[0]["frames"], first["frames"])
 
 
-def test_a_killed_pack_goes_on_and_ends_with_the_same_bytes(root, out, tmp_path, monkeypatch):
+def test_a_killed_pack_resumes_and_ends_with_the_same_bytes(root, out, tmp_path, monkeypatch):
     again = tmp_path / "again"
     write, calls = writing._write, 0
 
@@ -138,8 +138,8 @@ def test_a_killed_pack_goes_on_and_ends_with_the_same_bytes(root, out, tmp_path,
 
 def test_out_that_holds_something_else(root, out, tmp_path, monkeypatch):
     assert files(packed(root, out)) == files(out)  # complete: nothing to do
-    write_image(root / "a" / "input" / "00009.png", picture(9))
-    write_image(root / "a" / "GT" / "00009.png", picture(9))
+    write_image(root / "a" / "input" / "00009.png", make_image(9))
+    write_image(root / "a" / "GT" / "00009.png", make_image(9))
     with pytest.raises(UserError, match=r"packed: contains other frames, packed earlier"):
         packed(root, out)
     with pytest.raises(UserError, match=r"frames: is not empty"):
@@ -162,7 +162,7 @@ def test_two_processes_do_not_pack_into_one_folder(root, tmp_path):
         packed(root, tmp_path / "out")
 
 
-def test_pictures_that_cannot_be_packed_are_named(root, tmp_path):
+def test_images_that_cannot_be_packed_are_named(root, tmp_path):
     path = root / "b" / "GT" / "00001.png"
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(UserError, match=r"b/GT/00001.png: is truncated"):
@@ -217,7 +217,7 @@ def forget(out):
         (forget, r"index.json: no such file; set data.root"),
     ],
 )
-def test_damaged_packs_are_told(out, damage, message):
+def test_damaged_packs_are_reported(out, damage, message):
     damage(out)
     with pytest.raises(UserError, match=message):
         PackedFrames(str(out)).open((0, 1), ())[0]

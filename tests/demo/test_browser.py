@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from tests.video.clips import make_clip, picture
+from tests.video.clips import make_clip, make_image
 
 from flowdeblur.demo.server import serving
 from flowdeblur.explain.explain_clip import explain_clip
@@ -26,7 +26,7 @@ WIDTHS = (390, 1280)
 
 
 class Darken(torch.nn.Module):
-    """A restoration that the eye can tell from the input."""
+    """A restoration that differs visibly from the input."""
 
     frame_offsets, flow_offsets, current_index = (0, 1), (1,), 0
 
@@ -89,7 +89,7 @@ def slide(page, slider, share):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_explanation_opens_from_disk_and_compares(open_page, tmp_path, width):
     for index in range(2):
-        write_image(tmp_path / f"{index}.png", picture(index, (90, 160)))
+        write_image(tmp_path / f"{index}.png", make_image(index, (90, 160)))
     clip = ImageReader(tmp_path, sorted(tmp_path.iterdir()), Fraction(30))
     explain_clip(Darken(), clip, tmp_path / "why", chosen=[0], duty_cycle=0.8)
     page = open_page((tmp_path / "why" / "index.html").as_uri(), width)

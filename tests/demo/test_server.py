@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.composition import compose_config, make_model
-from tests.video.clips import decode, make_clip, number, picture
+from tests.video.clips import decode, make_clip, make_image, number
 
 from flowdeblur import cli, weights
 from flowdeblur.cli import demo as demo_command
@@ -98,9 +98,9 @@ def clip_bytes(tmp_path, count=4, **options):
     return make_clip(tmp_path / f"{count}.mp4", count, **options).read_bytes()
 
 
-def picture_bytes(tmp_path, index=0):
-    write_image(tmp_path / "picture.png", picture(index))
-    return (tmp_path / "picture.png").read_bytes()
+def image_bytes(tmp_path, index=0):
+    write_image(tmp_path / "image.png", make_image(index))
+    return (tmp_path / "image.png").read_bytes()
 
 
 def test_a_clip_comes_back_restored_and_explained(demo, tmp_path):
@@ -130,21 +130,21 @@ def test_a_clip_comes_back_restored_and_explained(demo, tmp_path):
 
 def test_of_two_images_the_first_is_restored(demo, tmp_path):
     client = demo()
-    files = [("b.png", picture_bytes(tmp_path, 2)), ("a.png", picture_bytes(tmp_path, 1))]
+    files = [("b.png", image_bytes(tmp_path, 2)), ("a.png", image_bytes(tmp_path, 1))]
     job, state = client.upload(*files)
     assert state["restored"] == "restored.png"
     (tmp_path / "back.png").write_bytes(client.ask("GET", f"{job}/restored.png")[1])
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "back.png")), picture(2))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "back.png")), make_image(2))
 
 
 def mistakes(tmp_path):
     """What is dropped, and what the page says."""
-    one = picture_bytes(tmp_path)
+    one = image_bytes(tmp_path)
     return {
         "text": ([("a.mp4", b"some words" * 50)], "a.mp4: not a video, or one that is cut off"),
         "empty": ([("a.mp4", b"")], "a.mp4: not a video, or one that is cut off"),
         "kind": ([("a.exe", b"MZ")], "a.exe: unknown suffix; name a folder or one of"),
-        "one picture": ([("a.png", one)], "drop one video, or two images taken one right"),
+        "one image": ([("a.png", one)], "drop one video, or two images taken one right"),
         "two clips": ([("a.mp4", b"0"), ("b.mp4", b"0")], "drop one video, or two images"),
         "three": ([("a.png", one)] * 3, "drop one video, or two images"),
         "large": ([("a.mp4", bytes(2**25))], "more than 1 MB; cut the clip shorter"),
@@ -158,7 +158,7 @@ def mistakes(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["text", "empty", "kind", "one picture", "two clips", "three", "large", "long", "wide"],
+    ["text", "empty", "kind", "one image", "two clips", "three", "large", "long", "wide"],
 )
 def test_mistakes_are_reported_in_one_line_without_paths(demo, tmp_path, name):
     files, line = mistakes(tmp_path)[name]

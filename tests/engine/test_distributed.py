@@ -25,13 +25,8 @@ TWO = ["trainer=ddp", "trainer.devices=2"]
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return f"data.train.cache={tmp_path_factory.mktemp('scenes')}"
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory, cache):
-    folder = tmp_path_factory.mktemp("runs") / "alone"
+def one_process(tmp_path_factory, cache):
+    folder = tmp_path_factory.mktemp("runs") / "one_process"
     assert main(["train", *TINY, *BUDGET, cache, f"hydra.run.dir={folder}"]) == 0
     return folder
 
@@ -41,21 +36,22 @@ def losses(folder):
     return [float(row["train/loss"]) for row in rows if row.get("train/loss")]
 
 
-def assert_same_run(folder, alone, rel=1e-5):
-    assert losses(folder) == pytest.approx(losses(alone), rel=rel)
-    assert largest_difference(folder, alone) < 1e-5
+def assert_same_run(folder, one_process, rel=1e-5):
+    assert losses(folder) == pytest.approx(losses(one_process), rel=rel)
+    assert largest_difference(folder, one_process) < 1e-5
     for ours, theirs in zip(
-        metrics_of(folder)["history"], metrics_of(alone)["history"], strict=True
+        metrics_of(folder)["history"], metrics_of(one_process)["history"], strict=True
     ):
         assert ours == pytest.approx(theirs, rel=1e-4)
-    assert metrics_of(folder)["test"] == pytest.approx(metrics_of(alone)["test"], rel=1e-4)
+    assert metrics_of(folder)["test"] == pytest.approx(metrics_of(one_process)["test"], rel=1e-4)
     names = [
-        [line.split(",")[0] for line in (each / "frames.csv").open()] for each in (folder, alone)
+        [line.split(",")[0] for line in (each / "frames.csv").open()]
+        for each in (folder, one_process)
     ]
     assert names[0] == names[1]
 
 
-def test_two_processes_train_what_one_trains(alone, cache, tmp_path):
+def test_two_processes_train_what_one_trains(one_process, cache, tmp_path):
     """Five frames in shares of three and two: means are over frames, not over processes."""
     folder = tmp_path / "run"
     record = f"+callbacks.record={{_target_:tests.engine.runs.Record,folder:{tmp_path}}}"
@@ -63,7 +59,7 @@ def test_two_processes_train_what_one_trains(alone, cache, tmp_path):
         start(["train.py", *TINY, *BUDGET, *TWO, cache, record, f"hydra.run.dir={folder}"])
     )
     assert status == 0, printed
-    assert_same_run(folder, alone)
+    assert_same_run(folder, one_process)
     first, second = (torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert {each.name for each in tmp_path.iterdir()} == {"run", "rank-0.pt", "rank-1.pt"}
@@ -73,17 +69,17 @@ def test_two_processes_train_what_one_trains(alone, cache, tmp_path):
     assert printed.count("step 4/4") == 1
 
 
-def test_accumulated_gradients_train_the_same(alone, cache, tmp_path):
+def test_accumulated_gradients_train_the_same(one_process, cache, tmp_path):
     folder = tmp_path / "run"
     status = main(
         ["train", *TINY, *BUDGET, cache, "data.device_batch_size=1", f"hydra.run.dir={folder}"]
     )
     assert status == 0
-    assert_same_run(folder, alone)
+    assert_same_run(folder, one_process)
 
 
 @pytest.mark.slow
-def test_torchrun_trains_the_same_in_one_folder(alone, cache, tmp_path):
+def test_torchrun_trains_the_same_in_one_folder(one_process, cache, tmp_path):
     root = Path.cwd()
     status, printed = finish(
         start(
@@ -95,11 +91,11 @@ def test_torchrun_trains_the_same_in_one_folder(alone, cache, tmp_path):
     assert status == 0, printed
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("torchrun-")
-    assert_same_run(folder, alone)
+    assert_same_run(folder, one_process)
 
 
 @pytest.mark.slow
-def test_torchrun_starts_killed_processes_again(alone, cache, tmp_path):
+def test_torchrun_starts_killed_processes_again(one_process, cache, tmp_path):
     """One process dies in the third step; torchrun starts both again, and they go on."""
     once = tmp_path / "killed"
     kill = f"+callbacks.kill={{_target_:tests.engine.test_distributed.KillOnce,mark:{once}}}"
@@ -114,7 +110,7 @@ def test_torchrun_starts_killed_processes_again(alone, cache, tmp_path):
     assert once.exists()
     (folder,) = (tmp_path / "runs").iterdir()
     assert "resuming from" in (folder / "train.log").read_text()
-    assert largest_difference(folder, alone) < 1e-5
+    assert largest_difference(folder, one_process) < 1e-5
 
 
 class KillOnce:
@@ -138,7 +134,7 @@ class KillOnce:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["first", "second"])
-def test_a_killed_process_takes_the_others_along_and_the_run_goes_on(victim, cache, tmp_path):
+def test_a_killed_process_ends_the_others_and_the_run_resumes(victim, cache, tmp_path):
     budget = [*BUDGET, "trainer.max_steps=40", "trainer.val_check_interval=10"]
     command = ["train.py", *TINY, *budget, *TWO, cache]
     straight, killed = tmp_path / "straight", tmp_path / "killed"

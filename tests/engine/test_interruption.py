@@ -23,11 +23,6 @@ from flowdeblur.training.callbacks import InterruptedRunError
 BUDGET = ["trainer.max_steps=6", "trainer.val_check_interval=2", "trainer.limit_test_batches=1"]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return f"data.train.cache={tmp_path_factory.mktemp('scenes')}"
-
-
 @pytest.fixture
 def run(tmp_path, cache):
     def start(*overrides, folder="run"):
@@ -77,7 +72,7 @@ def test_a_signal_in_the_last_step_is_not_lost(when, run, capsys):
     assert metrics_of(folder)["history"] == metrics_of(straight)["history"]
 
 
-def test_more_memory_may_be_there_when_a_run_goes_on(run):
+def test_a_run_may_resume_with_other_device_batches(run):
     """Fewer batches a step than before: the same samples, the same validations."""
     many, few = "data.device_batch_size=1", "data.device_batch_size=2"
     _, straight = run(few, folder="straight")
@@ -251,7 +246,7 @@ def test_processes_that_begin_at_different_steps_are_stopped(monkeypatch):
 
 @pytest.mark.slow
 def test_kills_at_random_moments(capsys):
-    """FLOWDEBLUR_KILLS kills (20 if it is not set); benchmarks/faults.py alone tells more."""
+    """FLOWDEBLUR_KILLS kills (20 if it is not set); benchmarks/faults.py reports more."""
     from benchmarks import faults
 
     seed = time.time_ns() % 1000

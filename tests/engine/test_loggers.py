@@ -17,11 +17,6 @@ from flowdeblur.cli import main
 BUDGET = ["trainer.max_steps=2", "trainer.limit_val_batches=1", "trainer.limit_test_batches=1"]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return f"data.train.cache={tmp_path_factory.mktemp('scenes')}"
-
-
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")

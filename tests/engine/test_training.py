@@ -33,11 +33,6 @@ TINY = [
 ]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    return f"data.train.cache={tmp_path_factory.mktemp('scenes')}"
-
-
 @pytest.fixture
 def run(tmp_path, cache):
     def start(*overrides, folder="run", tiny=TINY):
@@ -64,8 +59,8 @@ def test_every_row_and_task_runs(override, run, capsys):
     assert metrics["steps"] == 4
     assert [each["step"] for each in metrics["history"]] == [2, 4]
     assert (folder / "checkpoints" / "step_00000004.ckpt").exists()
-    picture = np.asarray(Image.open(folder / "images" / "test.png"))
-    assert picture.std() > 10
+    image = np.asarray(Image.open(folder / "images" / "test.png"))
+    assert image.std() > 10
     printed = capsys.readouterr().out
     assert str(folder) in printed
     network = flowdeblur.load(folder / "weights.safetensors")
@@ -94,9 +89,9 @@ def test_mixed_precision_clips_and_scores_as_float32_does(run):
     assert other["ssim_blurry"] == one["ssim_blurry"]
     assert other["psnr"] == pytest.approx(one["psnr"], abs=0.05)
     assert other["ssim"] == pytest.approx(one["ssim"], abs=0.005)
-    told = flowdeblur.weights.describe(mixed / "weights.safetensors")["training"]
-    assert told["steps"] == 4
-    assert "cache" not in told["data"]
+    reported = flowdeblur.weights.describe(mixed / "weights.safetensors")["training"]
+    assert reported["steps"] == 4
+    assert "cache" not in reported["data"]
 
 
 def test_what_a_run_folder_holds(run, capsys):
@@ -139,7 +134,7 @@ def test_same_seed_same_run_other_seed_other_run(run):
     assert metrics_of(first)["test"] == metrics_of(second)["test"]
 
 
-def test_a_finished_run_goes_on_with_a_larger_budget(run):
+def test_a_finished_run_resumes_with_a_larger_budget(run):
     run("trainer.max_steps=2", "scheduler=constant", folder="a")
     status, extended = run("trainer.max_steps=6", "scheduler=constant", folder="a")
     _, straight = run("trainer.max_steps=6", "scheduler=constant", folder="b")
@@ -148,7 +143,7 @@ def test_a_finished_run_goes_on_with_a_larger_budget(run):
     assert [each["step"] for each in metrics_of(extended)["history"]] == [2, 4, 6]
 
 
-def test_a_finished_run_stays_as_it_is(run):
+def test_a_finished_run_is_not_trained_again(run):
     _, folder = run()
     before = load_file(folder / "weights.safetensors")
     status, _ = run()
@@ -232,7 +227,7 @@ def test_start_from_weights(run):
     assert "deblurring_subnet.d_conv2.weight" not in same
 
 
-def test_flow_training_leaves_the_rest_alone(run):
+def test_flow_training_changes_only_the_flow_subnet(run):
     _, before = run("task=flow", "trainer.max_steps=1", "optimizer.lr=0", folder="a")
     _, after = run("task=flow", "trainer.max_steps=2", folder="b")
     one, two = (load_file(each / "weights.safetensors") for each in (before, after))
@@ -302,7 +297,7 @@ def test_a_run_may_have_no_logger_and_no_callbacks(overrides, run):
     assert metrics_of(folder)["steps"] == 4
 
 
-def test_a_missing_logger_is_told(run, monkeypatch, capsys):
+def test_a_missing_logger_is_reported(run, monkeypatch, capsys):
     from lightning.fabric.loggers import tensorboard
 
     monkeypatch.setattr(tensorboard, "_TENSORBOARD_AVAILABLE", False)
@@ -375,7 +370,7 @@ def test_divergence_stops_with_step_and_sample(run, capsys):
 
 
 def test_flow_first(run):
-    """The first steps change the flow subnet alone, where there is a flow to learn."""
+    """The first steps change only the flow subnet, where there is a flow to learn."""
     budget = ("trainer.max_steps=2", "scheduler=constant")
     still = ("optimizer.lr=0", "optimizer.weight_decay=0")
     _, start = run(*budget, *still, folder="start")

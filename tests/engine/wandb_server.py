@@ -19,7 +19,7 @@ class Server(http.server.ThreadingHTTPServer):
     """Serve one sweep; `commands` are given to its agent, one after the other.
 
     Attributes:
-        runs: what runs have told about themselves, by id.
+        runs: what runs have reported about themselves, by id.
         files: what they have streamed, by the name of the file.
         artifacts: what they have announced.
     """

@@ -13,7 +13,6 @@ from flowdeblur.evaluation.lesions import measure
 from flowdeblur.networks.lesions import lesions
 from flowdeblur.types import Restoration
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 FRAMES = torch.rand(1, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 

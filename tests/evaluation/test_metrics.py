@@ -51,7 +51,7 @@ def test_ssim_is_per_frame_and_channel(pair):
     assert ssim(restored, sharp).tolist() == pytest.approx(expected, abs=1e-4)
 
 
-def test_scores_are_those_of_displayable_pictures():
+def test_scores_are_those_of_displayable_images():
     sharp = torch.ones(1, 3, 16, 16)
     assert torch.isinf(psnr(sharp + 1, sharp))
 

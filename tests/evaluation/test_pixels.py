@@ -14,8 +14,8 @@ from flowdeblur.evaluation.pixels import luma
 
 
 def frame(rows=slice(40, 140), columns=slice(100, 220)):
-    picture = astronaut()[rows, columns].astype(np.float32) / 255
-    return torch.from_numpy(picture).permute(2, 0, 1)
+    image = astronaut()[rows, columns].astype(np.float32) / 255
+    return torch.from_numpy(image).permute(2, 0, 1)
 
 
 def test_rounding_and_truncation():
@@ -26,15 +26,15 @@ def test_rounding_and_truncation():
 
 
 @pytest.mark.parametrize("quantize", [unquantized, rounded, truncated])
-def test_saved_pictures_stay_as_they_are(quantize):
+def test_saved_images_stay_as_they_are(quantize):
     saved = torch.arange(256, dtype=torch.uint8).float() / 255
     assert torch.equal(quantize(saved), saved)
 
 
 def test_luma_is_that_of_matlab():
-    picture = frame()
-    expected = rgb2ycbcr(picture.permute(1, 2, 0).double().numpy())[..., 0] / 255
-    np.testing.assert_allclose(luma(picture[None])[0, 0].numpy(), expected, atol=1e-6)
+    image = frame()
+    expected = rgb2ycbcr(image.permute(1, 2, 0).double().numpy())[..., 0] / 255
+    np.testing.assert_allclose(luma(image[None])[0, 0].numpy(), expected, atol=1e-6)
 
 
 def test_scores_of_luma():

@@ -65,7 +65,7 @@ def test_su_s_numbers(protocols):
     assert protocols["simdeblur"].frames.numbers == expected
 
 
-def test_what_the_digest_tells(protocols):
+def test_what_the_digest_depends_on(protocols):
     digests = {
         name: choose(name, protocols[name], DVD).digest for name in ("paper", "vrt", "all_frames")
     }
@@ -73,7 +73,7 @@ def test_what_the_digest_tells(protocols):
     assert digests["paper"] != choose("paper", protocols["paper"], DVD[100:]).digest
 
 
-def test_a_protocol_that_chooses_nothing_is_told(protocols):
+def test_a_protocol_that_chooses_nothing_is_reported(protocols):
     with pytest.raises(
         UserError, match=r"protocols.cdvd960: chooses none of the 6 frames in 2 clips; name"
     ):

@@ -34,14 +34,14 @@ def test_visible_as_its_definition_says():
     assert np.array_equal(ours[0, 0].numpy(), expected)
 
 
-def shift(picture, other):
+def shift(image, other):
     """A flow that is known: one pixel to the left in each frame."""
-    sign = 1.0 if picture[0, 0, 0] < other[0, 0, 0] else -1.0
-    return torch.stack([torch.full(picture.shape[:2], -sign), torch.zeros(picture.shape[:2])])
+    sign = 1.0 if image[0, 0, 0] < other[0, 0, 0] else -1.0
+    return torch.stack([torch.full(image.shape[:2], -sign), torch.zeros(image.shape[:2])])
 
 
 def test_what_moves_with_the_flow_is_steady_and_what_flickers_is_not():
-    ramp = torch.arange(60, dtype=torch.uint8).repeat(3, 16, 1)  # its first pixel tells the order
+    ramp = torch.arange(60, dtype=torch.uint8).repeat(3, 16, 1)  # its first pixel is the order
     keys = [f"clip/{frame}" for frame in range(5)]
     measure = WarpError(keys, keys, shift)
     for frame, key in enumerate(keys):

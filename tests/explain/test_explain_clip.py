@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tests.composition import make_model
-from tests.video.clips import make_clip, picture
+from tests.video.clips import make_clip, make_image
 
 from flowdeblur import cli, weights
 from flowdeblur.errors import UserError
@@ -40,11 +40,11 @@ def clip(tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for index in range(5):
-        write_image(folder / f"{index}.png", picture(index, (40, 50)))
+        write_image(folder / f"{index}.png", make_image(index, (40, 50)))
     return ImageReader(folder, sorted(folder.iterdir()), Fraction(30))
 
 
-def test_a_folder_with_page_scores_and_pictures(clip, tmp_path):
+def test_a_folder_with_page_scores_and_images(clip, tmp_path):
     network = make_model("proposed", width=2)
     explain_clip(network, clip, tmp_path / "why", chosen=[3, 0], duty_cycle=0.5, device=CPU)
     kinds = [
@@ -57,7 +57,7 @@ def test_a_folder_with_page_scores_and_pictures(clip, tmp_path):
         *(f"{frame}_{kind}.png" for frame in (0, 3) for kind in kinds),
     }
     np.testing.assert_array_equal(
-        read_image(tmp_path / "why" / "3_input.png"), picture(3, (40, 50))
+        read_image(tmp_path / "why" / "3_input.png"), make_image(3, (40, 50))
     )
     scores = json.loads((tmp_path / "why" / "scores.json").read_text())
     assert scores["duty_cycle"] == 0.5
@@ -88,12 +88,12 @@ def test_the_last_frame_is_explained_from_its_predecessor(clip):
     assert arms == [(-1, 1), (1, 1), (1, -1)]
 
 
-def test_deep_pictures_are_explained(tmp_path):
-    deep = picture(0, (40, 50)).astype(np.uint16) * 257
+def test_deep_images_are_explained(tmp_path):
+    deep = make_image(0, (40, 50)).astype(np.uint16) * 257
     write_image(tmp_path / "deep.png", deep)
     reader = ImageReader(tmp_path / "deep.png", [tmp_path / "deep.png"], Fraction(30))
     (only,) = explanations_of(Shift(), reader, None, 0.8, CPU)
-    expected = torch.from_numpy(picture(0, (40, 50))).permute(2, 0, 1) / 255
+    expected = torch.from_numpy(make_image(0, (40, 50))).permute(2, 0, 1) / 255
     torch.testing.assert_close(only.explanation.blurry, expected)
 
 
@@ -140,7 +140,7 @@ def test_the_command_explains(clip, weights_file, tmp_path, capsys):
     assert len(list((tmp_path / "out").iterdir())) == 5
 
 
-def test_an_interrupted_command_goes_on_and_keeps_the_explanation(
+def test_an_interrupted_command_resumes_and_keeps_the_explanation(
     clip, weights_file, tmp_path, monkeypatch, capsys
 ):
     from flowdeblur.video import writer

@@ -38,18 +38,18 @@ def scene():
 
 def test_the_sharp_frame_explains_the_blurry_one_better_than_itself(scene):
     frames, sharp, flow, duty_cycle = scene
-    told = explain_frame(Oracle(sharp, flow), frames, [1], duty_cycle)
-    assert torch.equal(told.blurry, frames[0, 0])
-    assert torch.equal(told.restored, sharp[0])
-    assert told.motion.gain > 2
-    assert torch.equal(told.still.restored, frames[0, 0])
-    assert told.still.flow.abs().max() == 0
+    reported = explain_frame(Oracle(sharp, flow), frames, [1], duty_cycle)
+    assert torch.equal(reported.blurry, frames[0, 0])
+    assert torch.equal(reported.restored, sharp[0])
+    assert reported.motion.gain > 2
+    assert torch.equal(reported.still.restored, frames[0, 0])
+    assert reported.still.flow.abs().max() == 0
 
 
 def test_a_network_that_changes_nothing_gains_nothing(scene):
     frames, _, flow, duty_cycle = scene
-    told = explain_frame(Oracle(frames[:, 0], flow), frames, [1], duty_cycle)
-    assert told.motion.gain == 0
+    reported = explain_frame(Oracle(frames[:, 0], flow), frames, [1], duty_cycle)
+    assert reported.motion.gain == 0
 
 
 def test_consistency_is_psnr_where_the_trail_stays_inside():
@@ -79,9 +79,9 @@ def test_every_architecture_can_be_explained(name, has_motion, has_weights):
     network = make_model(name, width=2).eval()
     frames = torch.rand(1, len(network.frame_offsets), 3, 60, 70)
     directions = network.flow_offsets
-    told = explain_frame(network, frames, directions, 0.8)
-    assert (told.motion is not None) == (told.still is not None) == has_motion
-    assert bool(told.rnn_weights) == has_weights
-    assert told.restored.shape == (3, 60, 70)
-    if told.motion:
-        assert told.motion.flow.shape == (2, 60, 70)
+    reported = explain_frame(network, frames, directions, 0.8)
+    assert (reported.motion is not None) == (reported.still is not None) == has_motion
+    assert bool(reported.rnn_weights) == has_weights
+    assert reported.restored.shape == (3, 60, 70)
+    if reported.motion:
+        assert reported.motion.flow.shape == (2, 60, 70)

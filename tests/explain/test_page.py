@@ -59,7 +59,7 @@ def test_a_page_needs_nothing_else():
     assert "default-src 'none'" in policy["content"]
 
 
-def test_every_frame_has_a_slider_and_its_pictures():
+def test_every_frame_has_a_slider_and_its_images():
     elements = Elements(page("clip", "", [story("7"), story("8")]))
     assert [each["id"] for each in elements.all("section")] == ["frame-0", "frame-1"]
     assert len([each for each in elements.all("input") if each["type"] == "range"]) == 2
@@ -69,7 +69,7 @@ def test_every_frame_has_a_slider_and_its_pictures():
         assert np.abs(np.asarray(image.convert("RGB")).astype(int) - value).max() <= 2
 
 
-def test_wide_pictures_are_reduced():
+def test_wide_images_are_reduced():
     elements = Elements(page("clip", "", [story(size=(100, 3200))]))
     assert decoded(elements.all("img")[1]["src"]).size == (1600, 50)
 

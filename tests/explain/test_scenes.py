@@ -11,7 +11,7 @@ from flowdeblur.scenes import Scenes
 from flowdeblur.types import Restoration
 
 
-class Told(torch.nn.Module):
+class Recorder(torch.nn.Module):
     """Knows ``restored`` and ``flow`` of each scene by its first pixels."""
 
     frame_offsets, flow_offsets, current_index = (0, 1), (1,), 0
@@ -38,12 +38,12 @@ def scenes(tmp_path_factory):
 def answering(scenes, answer):
     samples = scenes.open((0, 1), (1,))
     pairs = [samples[index] for index in range(len(samples))]
-    return Told({key_of(each["frames"][0] / 255): answer(each) for each in pairs})
+    return Recorder({key_of(each["frames"][0] / 255): answer(each) for each in pairs})
 
 
 def test_true_flow_and_sharp_frames_score_best(scenes):
     network = answering(scenes, lambda each: (each["sharp"] / 255, each["flow"]))
-    scores, picture = compare_kernels(network, scenes, rows=2)
+    scores, image = compare_kernels(network, scenes, rows=2)
     assert len(scores) == 3
     for each in scores:
         assert each.ends_px == pytest.approx(0, abs=1e-5)
@@ -52,7 +52,7 @@ def test_true_flow_and_sharp_frames_score_best(scenes):
         assert each.true_db > each.sharp_db + 1
         assert each.gain_db > 1
         assert each.psnr_gain_db > 20  # the sharp frame itself
-    assert picture.shape[1] == 4 * 68 - 4
+    assert image.shape[1] == 4 * 68 - 4
 
 
 def test_doing_nothing_is_the_yardstick(scenes):
@@ -75,7 +75,7 @@ def test_the_table_holds_means(scenes):
 
 
 def test_networks_without_flow_imply_no_kernels(scenes):
-    network = Told({})
+    network = Recorder({})
     network.flow_offsets = ()
     with pytest.raises(UserError, match="predict no flow"):
         compare_kernels(network, scenes)

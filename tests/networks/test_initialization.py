@@ -19,7 +19,7 @@ def initialised(scheme, name="proposed", seed=0):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("name", MODELS)
-def test_a_function_of_the_seed_alone(scheme, name):
+def test_weights_depend_only_on_the_seed(scheme, name):
     torch.manual_seed(1)
     first = initialised(scheme, name)
     torch.manual_seed(2)
@@ -88,9 +88,9 @@ def test_near_identity_restores_about_what_it_reads(name):
 
 def test_near_identity_hands_on_contrast_of_variance_one():
     network = initialised("near_identity")
-    picture = 0.5 + 0.2 * torch.randn(4, 3, 64, 64)
+    image = 0.5 + 0.2 * torch.randn(4, 3, 64, 64)
     with torch.inference_mode():
-        features = network.deblurring_subnet.d_conv1(picture)[..., 4:-4, 4:-4]
-        brighter = network.deblurring_subnet.d_conv1(picture + 0.3)[..., 4:-4, 4:-4]
+        features = network.deblurring_subnet.d_conv1(image)[..., 4:-4, 4:-4]
+        brighter = network.deblurring_subnet.d_conv1(image + 0.3)[..., 4:-4, 4:-4]
     assert features.std().item() == pytest.approx(1, rel=0.2)
     assert torch.allclose(features, brighter, atol=1e-4)

@@ -174,21 +174,19 @@ def test_any_size_comes_back(name, size):
 
 
 def test_padding_follows_the_configuration():
-    picture = torch.rand(1, 2, 3, 40, 50)
+    image = torch.rand(1, 2, 3, 40, 50)
     with torch.inference_mode():
         replicate, zeros = (
             make_model("proposed", width=4),
             make_model("proposed", width=4, padding="constant"),
         )
-        height = torch.cat((picture, picture[..., -1:, :].expand(-1, -1, -1, 24, -1)), dim=-2)
+        height = torch.cat((image, image[..., -1:, :].expand(-1, -1, -1, 24, -1)), dim=-2)
         whole = torch.cat((height, height[..., -1:].expand(-1, -1, -1, -1, 14)), dim=-1)
         padded_by_hand = replicate(whole).restored[..., :40, :50]
-        assert torch.allclose(replicate(picture).restored, padded_by_hand, atol=1e-6)
+        assert torch.allclose(replicate(image).restored, padded_by_hand, atol=1e-6)
         dark = torch.zeros(1, 2, 3, 64, 64)
-        dark[..., :40, :50] = picture
-        assert torch.allclose(
-            zeros(picture).restored, zeros(dark).restored[..., :40, :50], atol=1e-6
-        )
+        dark[..., :40, :50] = image
+        assert torch.allclose(zeros(image).restored, zeros(dark).restored[..., :40, :50], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -219,14 +217,14 @@ def test_rnn_weights_can_be_left_out():
     assert torch.equal(kept.restored, left.restored)
 
 
-def test_flow_subnet_alone_gives_the_same_flows():
+def test_predict_flows_gives_the_flows_of_the_whole_network():
     network = make_model("bidirectional", width=4)
     frames = frames_for(network, 70, 90)
     with torch.inference_mode():
-        for alone, together in zip(
+        for apart, together in zip(
             network.predict_flows(frames), network(frames).flows, strict=True
         ):
-            assert torch.equal(alone, together)
+            assert torch.equal(apart, together)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 3, 64, 64), (1, 2, 1, 64, 64), (2, 3, 64, 64)])

@@ -43,8 +43,8 @@ def test_a_table_and_the_numbers_behind_it(tmp_path, capsys):
         for provider in ("flowdeblur", "step loop")
         for what in ("forward", "backward", "both")
     } | {("tanh of the weights, for scale", "forward")}
-    picture = ElementTree.fromstring(out.with_suffix(".svg").read_text())
-    words = [each.text for each in picture.iter("{http://www.w3.org/2000/svg}text")]
+    image = ElementTree.fromstring(out.with_suffix(".svg").read_text())
+    words = [each.text for each in image.iter("{http://www.w3.org/2000/svg}text")]
     assert "flowdeblur, backward" in words
     for row in content["rows"]:
         assert 0 < row["low_us"] <= row["median_us"] <= row["high_us"]

@@ -1,7 +1,7 @@
 """The CUDA kernels as compiled code, on machines without a GPU.
 
 Triton compiles them for a GPU that is not there. The PTX interpreter runs the result, and the
-machine code tells what it needs. Not covered: ptxas, the hardware, and its approximations of 2^x
+machine code shows what it needs. Not covered: ptxas, the hardware, and its approximations of 2^x
 and 1 / x.
 """
 

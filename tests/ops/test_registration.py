@@ -87,7 +87,7 @@ def test_flops_per_element_of_the_result():
     }
 
 
-def test_meta_tensors_have_shapes_alone():
+def test_meta_tensors_have_only_shapes():
     features, weights, _ = make_inputs(2, 3, 5, 6, device="meta")
     assert spatially_variant_rnn(features, weights).shape == weights.shape
 

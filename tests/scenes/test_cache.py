@@ -92,7 +92,7 @@ def test_samples_can_be_written_to_and_pickled(tmp_path, rendered):
     scenes[0]["sharp"].zero_()
     assert equal(scenes, rendered)
     pickled = pickle.dumps(scenes)
-    assert len(pickled) < 2000  # the path, not the pictures
+    assert len(pickled) < 2000  # the path, not the images
     assert equal(pickle.loads(pickled), rendered)
 
 
@@ -182,7 +182,7 @@ def test_an_unusable_folder_is_named_with_the_remedy(tmp_path):
         recipe(file / "scenes").open((0, 1), ())
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
     with room_for(20_000), pytest.raises(UserError, match="cannot store scenes in"):
         recipe(tmp_path).open((0, 1), ())
     assert list(tmp_path.iterdir()) == []

@@ -83,7 +83,7 @@ def test_an_instant_a_pixel_is_as_good_as_the_integral():
     instants = (np.arange(400) + 0.5) / 400 - 0.5
     integral = np.mean([sampled(texture, x - dx * t, y) for t in instants], 0)
     error = to_8_bit(expose(scene, 0)).double() - 255 * torch.from_numpy(integral) ** (1 / 2.2)
-    assert error.square().mean().sqrt() < 0.6  # rounding alone is 0.29
+    assert error.square().mean().sqrt() < 0.6  # 0.29 by rounding
 
 
 def test_rotation_zoom_and_opacity():
@@ -136,7 +136,7 @@ def test_a_frame_stands_for_the_middle_of_its_exposure(duty_cycle, frame):
 
 
 @pytest.mark.parametrize("neighbour", [-1, 1])
-def test_flow_brings_the_neighbours_sharp_picture_back(neighbour):
+def test_flow_brings_the_neighbours_sharp_image_back(neighbour):
     recipe = Scenes("train", 6, size=(96, 128), noise=(0.0, 0.0), still=0.0, cache=None)
     flows = recipe.open((0,), (neighbour,))
     x, y = np.meshgrid(np.arange(128.0), np.arange(96.0))
@@ -155,7 +155,7 @@ def test_flow_brings_the_neighbours_sharp_picture_back(neighbour):
     assert np.mean(right) < 0.015
     assert max(right) < 0.03
     assert np.mean(still) > 6 * np.mean(right)
-    assert np.mean(off) > 2 * np.mean(right)  # half a pixel is told
+    assert np.mean(off) > 2 * np.mean(right)  # half a pixel is reported
 
 
 def test_points_are_hidden_where_an_object_comes_to_lie():
@@ -172,7 +172,7 @@ def test_points_are_hidden_where_an_object_comes_to_lie():
     np.testing.assert_allclose(flow[1], 0, atol=1e-5)
 
 
-def test_points_that_leave_the_picture_are_not_visible():
+def test_points_that_leave_the_image_are_not_visible():
     visible = true_flow(scene_of(background(leaves()), camera=moving(2.5, -1.0)), 1)[1].numpy()
     expected = np.zeros(SIZE, bool)
     expected[1:, :-3] = True

@@ -110,7 +110,7 @@ def test_a_split_paints_with_its_own_photographs_only(monkeypatch, one_thread):
 
 
 def test_photographs_of_the_users_own(tmp_path, monkeypatch, one_thread):
-    """A scene of nothing but pictures of one colour shows this colour, brightened or tinted."""
+    """A scene of nothing but images of one colour shows this colour, brightened or tinted."""
     monkeypatch.setattr(textures, "DEAD_LEAVES_SHARE", 0)
     blue = np.full((300, 400, 3), (0, 0, 180), np.uint8)
     Image.fromarray(blue).save(tmp_path / "blue.png")

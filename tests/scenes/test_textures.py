@@ -43,7 +43,7 @@ def display(seed, smallest=2.0, largest=80.0):
     return light.mean(0).numpy() ** (1 / 2.2)
 
 
-def test_dead_leaves_have_the_spectrum_of_natural_pictures():
+def test_dead_leaves_have_the_spectrum_of_natural_images():
     slope = power_slope([display(seed) for seed in range(6)])
     assert slope == pytest.approx(-2.0, abs=0.35)
     natural = [

@@ -29,7 +29,7 @@ def frame(number: int, speed: int = 2, seed: int = 0) -> np.ndarray:
     return world(seed)[30 : 30 + SIZE[0], left : left + SIZE[1]]
 
 
-def picture_clip(folder, count=6, seed=0):
+def image_clip(folder, count=6, seed=0):
     folder.mkdir(parents=True)
     for number in range(count):
         write_image(folder / f"{number:04d}.png", frame(number, seed=seed))

@@ -7,7 +7,7 @@ import sys
 import filelock
 import numpy as np
 import pytest
-from tests.synthesis.footage import contents, frame, picture_clip, video_clip
+from tests.synthesis.footage import contents, frame, image_clip, video_clip
 
 from flowdeblur.cli import main
 from flowdeblur.datasets import FrameFolders
@@ -23,8 +23,8 @@ RECIPE = Recipe(duty_cycle=(0.5, 0.9), noise=(0.0, 0.02), jpeg=(50, 90), seed=3)
 
 @pytest.fixture
 def videos(tmp_path):
-    picture_clip(tmp_path / "videos" / "a", seed=1)
-    picture_clip(tmp_path / "videos" / "b", seed=2)
+    image_clip(tmp_path / "videos" / "a", seed=1)
+    image_clip(tmp_path / "videos" / "b", seed=2)
     return tmp_path / "videos"
 
 
@@ -65,16 +65,16 @@ def test_draws_depend_on_the_clip_and_the_seed():
     assert {Recipe(interval=(2, 4)).draw(str(k)).interval for k in range(40)} == {2, 3, 4}
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(videos, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_and_ends_with_the_same_bytes(videos, tmp_path, monkeypatch):
     make(videos, tmp_path / "whole")
     write, calls = clip_module.write_image, 0
 
     def killed(path, image, **options):
         nonlocal calls
         calls += 1
-        if calls == 4:  # between the blurry and the sharp picture of the second frame
+        if calls == 4:  # between the blurry and the sharp image of the second frame
             left = path.with_name(f".{path.stem}.partial-1{path.suffix}")
-            left.write_bytes(b"half a picture")
+            left.write_bytes(b"half an image")
             raise KeyboardInterrupt
         write(path, image, **options)
 
@@ -100,7 +100,7 @@ def test_a_clip_that_was_replaced_in_between_is_made_of_the_new_one(videos, tmp_
         make(videos, tmp_path / "out")
     monkeypatch.setattr(clip_module, "write_image", write)
     shutil.rmtree(videos / "a")
-    picture_clip(videos / "a", seed=9)
+    image_clip(videos / "a", seed=9)
     make(videos, tmp_path / "out")
     make(videos, tmp_path / "whole")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
@@ -123,7 +123,7 @@ def test_the_command(tmp_path, capsys):
 
 def test_whole_frames_need_no_opencv(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    picture_clip(tmp_path / "videos" / "fast", count=11)
+    image_clip(tmp_path / "videos" / "fast", count=11)
     recipe = Recipe(duty_cycle=(1.0, 1.0), interval=(3, 3), whole_frames=True)
     (described,) = make(tmp_path / "videos", tmp_path / "out", recipe)
     assert [each["source_frame"] for each in described["frames"]] == [2, 5, 8]
@@ -131,7 +131,7 @@ def test_whole_frames_need_no_opencv(tmp_path, monkeypatch):
     assert described["statistics"]["blur_px"] is None
 
 
-def test_a_missing_opencv_is_told(videos, tmp_path, monkeypatch):
+def test_a_missing_opencv_is_reported(videos, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(UserError, match=r"pip install 'flowdeblur\[synthesis\]'"):
         make(videos, tmp_path / "out")
@@ -142,8 +142,8 @@ def cut(path):
 
 
 def test_a_clip_that_cannot_be_used_does_not_stop_the_others(videos, tmp_path, capsys):
-    picture_clip(videos / "0-short", count=2)
-    cut(next((picture_clip(videos / "1-cut", count=6)).glob("0003.png")))
+    image_clip(videos / "0-short", count=2)
+    cut(next((image_clip(videos / "1-cut", count=6)).glob("0003.png")))
     out = tmp_path / "out"
     assert main(["data", "synthesize", str(videos), str(out), "--duty-cycle", "0.9"]) == 2
     error = capsys.readouterr().err
@@ -153,14 +153,14 @@ def test_a_clip_that_cannot_be_used_does_not_stop_the_others(videos, tmp_path, c
     assert sorted(each.name for each in out.iterdir() if each.is_dir()) == ["a", "b"]
 
 
-def test_a_truncated_video_is_told(tmp_path):
+def test_a_truncated_video_is_reported(tmp_path):
     video = video_clip(tmp_path / "videos" / "pan.mkv", count=40)
     cut(video)
     with pytest.raises(UserError, match=r"pan.mkv: .*(cut off|damaged)"):
         make(tmp_path / "videos", tmp_path / "out")
 
 
-def test_a_cut_in_the_video_is_told(tmp_path):
+def test_a_cut_in_the_video_is_reported(tmp_path):
     dark = [np.full((48, 64, 3), (200, 30, 0), np.uint8) // (1 + k % 2) for k in range(2)]
     images = [frame(0), frame(1), frame(2), dark[0], dark[0]]
     video_clip(tmp_path / "v" / "two.mp4", 5, images)
@@ -179,12 +179,12 @@ def test_places_without_videos(tmp_path):
         with pytest.raises(UserError, match=message):
             find_clips(place)
     video_clip(tmp_path / "twice" / "a.mp4")
-    picture_clip(tmp_path / "twice" / "a")
+    image_clip(tmp_path / "twice" / "a")
     with pytest.raises(UserError, match=r"has the same name as a"):
         find_clips(tmp_path / "twice")
 
 
-def test_one_video_or_one_folder_of_pictures_is_a_clip(videos, tmp_path):
+def test_one_video_or_one_folder_of_images_is_a_clip(videos, tmp_path):
     assert [each.name for each in find_clips(videos / "a")] == ["a"]
     assert [each.name for each in find_clips(video_clip(tmp_path / "x.mp4"))] == ["x"]
 
@@ -243,7 +243,7 @@ def test_videos_as_a_source(videos, tmp_path):
         recipe = Recipe(duty_cycle=(0.8, 0.8))
         return Videos(str(videos), recipe, cache=str(tmp_path / "cache"), **settings)
 
-    train, val = source(without=["b"]).open((0, 1), (1,)), source(clips=["b"]).open((0, 1), (1,))
+    train, val = source(exclude=["b"]).open((0, 1), (1,)), source(clips=["b"]).open((0, 1), (1,))
     assert [key[0] for key in train.keys + val.keys] == ["a"] * 4 + ["b"] * 4
     (folder,) = (tmp_path / "cache").iterdir()  # one for both
     before = contents(folder)
@@ -252,7 +252,7 @@ def test_videos_as_a_source(videos, tmp_path):
     with pytest.raises(UserError, match=r"video c not found; available: a, b"):
         source(clips=["c"]).open((0,), ())
     with pytest.raises(UserError, match=r"no videos selected"):
-        source(without=["a", "b"]).open((0,), ())
+        source(exclude=["a", "b"]).open((0,), ())
 
 
 def test_training_on_videos(videos, tmp_path, capsys):

@@ -23,7 +23,6 @@ def rms(x: torch.Tensor) -> float:
     return x.detach().square().mean().sqrt().item()
 
 
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("row", ROWS)
 def test_every_layer_of_every_row_lives(row):
     settings = plain(compose_config(f"ablation={row}", "model.width=2", "task.flow_first=0"))

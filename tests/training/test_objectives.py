@@ -99,7 +99,7 @@ def test_batch_counts_as_the_mean_of_its_samples():
     prediction = random_prediction(batch)
     objective = Objective(restoration=squared, warping=Warping())
     together = objective(prediction, batch, (0, 1), (1,))["total"]
-    alone = []
+    apart = []
     for i in range(2):
         one: Batch = {
             "frames": batch["frames"][i : i + 1],
@@ -109,8 +109,8 @@ def test_batch_counts_as_the_mean_of_its_samples():
         part = Restoration(
             prediction.restored[i : i + 1], tuple(each[i : i + 1] for each in prediction.flows), ()
         )
-        alone.append(objective(part, one, (0, 1), (1,))["total"])
-    assert together.item() == pytest.approx(sum(each.item() for each in alone) / 2, rel=1e-5)
+        apart.append(objective(part, one, (0, 1), (1,))["total"])
+    assert together.item() == pytest.approx(sum(each.item() for each in apart) / 2, rel=1e-5)
 
 
 def test_no_motion_costs_nothing_at_any_scale():
@@ -126,13 +126,13 @@ def test_both_neighbours_are_warped_with_their_own_flow():
     batch = random_batch(frames=3)
     prediction = random_prediction(batch, neighbours=2)
     both = Objective(warping=Warping())(prediction, batch, (-1, 0, 1), (-1, 1))["warping"]
-    alone = 0.0
+    apart = 0.0
     for position, frames in ((0, [1, 0]), (1, [1, 2])):
         flows = tuple(each[:, 2 * position : 2 * position + 2] for each in prediction.flows)
         pair: Batch = {**batch, "frames": batch["frames"][:, frames]}
         part = Restoration(prediction.restored, flows, ())
-        alone += Objective(warping=Warping())(part, pair, (0, 1), (1,))["warping"].item()
-    assert both.item() == pytest.approx(alone, rel=1e-5)
+        apart += Objective(warping=Warping())(part, pair, (0, 1), (1,))["warping"].item()
+    assert both.item() == pytest.approx(apart, rel=1e-5)
 
 
 def test_outside_can_be_left_out():

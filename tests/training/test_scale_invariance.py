@@ -24,9 +24,6 @@ OWN = [
 ]
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def make_batch(size: int):
     scenes = Scenes("train", 1, size=(size, size), cache=None).open((0, 1), (1,))
     return collate([scenes[0]])
@@ -84,7 +81,7 @@ def test_own_recipes_have_nothing_in_the_units_of_the_gradient(recipe):
 
 
 @pytest.mark.parametrize("recipe", PUBLISHED)
-def test_the_published_decay_is_small_beside_every_gradient(recipe):
+def test_the_published_decay_is_small_against_every_gradient(recipe):
     """The paper's flow subnet starts pretrained; from Xavier's, one layer is at 83."""
     start = "init.flow=small" if recipe == "experiment=paper" else ""
     settings = compose(f"{recipe} {start}", width=8)

@@ -18,14 +18,14 @@ def planes(**settings):
 
 
 def test_luminance_is_averaged_over_squares():
-    picture = np.random.default_rng(0).integers(0, 256, (721, 1280, 3), dtype=np.uint8)
-    plane, side = luminance(picture)
-    grey = picture.astype(float) @ [0.299, 0.587, 0.114]
+    image = np.random.default_rng(0).integers(0, 256, (721, 1280, 3), dtype=np.uint8)
+    plane, side = luminance(image)
+    grey = image.astype(float) @ [0.299, 0.587, 0.114]
     assert side == 2
     np.testing.assert_allclose(plane, measure.block_reduce(grey[:720], 2, np.mean), atol=1e-3)
-    small, side = luminance(picture[:300, :400])
+    small, side = luminance(image[:300, :400])
     assert side == 1
-    np.testing.assert_allclose(small, color.rgb2yuv(picture[:300, :400])[..., 0] * 255, atol=0.1)
+    np.testing.assert_allclose(small, color.rgb2yuv(image[:300, :400])[..., 0] * 255, atol=0.1)
 
 
 @pytest.mark.parametrize("motion", [(0, 0), (6, 2), (-14, 3), (0, 21)])
@@ -45,7 +45,7 @@ def test_a_displaced_blurry_frame(motion, shift):
 
 
 @pytest.mark.parametrize("phase", [0.0, 1.0])
-def test_a_sharp_frame_at_an_end_of_the_exposure_lies_half_a_blur_away(phase):
+def test_a_sharp_frame_at_an_end_of_the_exposure_is_half_a_blur_away(phase):
     motion = np.array([9.0, -4.0])  # of the camera; the content moves the other way
     found = find_shift(*planes(motion=tuple(motion), phase=phase))
     np.testing.assert_allclose(found, -motion * (0.5 - phase), atol=0.7)

@@ -1,4 +1,4 @@
-"""Verification of data sets: healthy fakes pass, and each kind of damage is told with a remedy."""
+"""Verification of data sets: healthy fakes pass; each kind of damage is reported with a remedy."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def deep(path):
 
 
 def text(path):
-    path.write_text("no picture")
+    path.write_text("no image")
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,8 @@ def test_a_video_in_training_and_validation(root):
 
 
 def test_recompressed_copies_are_found_by_their_pixels(root):
-    picture = Image.open(root / "val/street/blurry/00009.png")
-    picture.save(root / "train/walk/blurry/00009.png", compress_level=0)
+    image = Image.open(root / "val/street/blurry/00009.png")
+    image.save(root / "train/walk/blurry/00009.png", compress_level=0)
     wrong = [wrong for _, wrong, _ in found(frames(root))]
     assert "1 image also in training, in clip walk" in wrong
 
@@ -347,15 +347,15 @@ def test_bsd_is_counted(tmp_path, monkeypatch):
     assert the_one(source)[1] == "2 clips, but 1 were published"
 
 
-def test_single_pictures(tmp_path, monkeypatch):
+def test_single_images(tmp_path, monkeypatch):
     for split, count in (("train", 4), ("test", 3)):
         monkeypatch.setitem(HIDE.splits, split, Published(count, count, "H.zip", "https://h"))
-    pictures = [pan(1, start=(30 + 55 * number, 80), motion=(7, 2))[0] for number in range(7)]
-    for number, pair in enumerate(pictures):
+    images = [pan(1, start=(30 + 55 * number, 80), motion=(7, 2))[0] for number in range(7)]
+    for number, pair in enumerate(images):
         folder = "train" if number < 4 else "test/test-close-ups"
-        for place, picture in zip((folder, "GT"), pair, strict=True):
+        for place, image in zip((folder, "GT"), pair, strict=True):
             (tmp_path / place).mkdir(parents=True, exist_ok=True)
-            write_image(tmp_path / place / f"{number}fromGOPR.MP4.png", picture)
+            write_image(tmp_path / place / f"{number}fromGOPR.MP4.png", image)
     sources = {split: HIDE(str(tmp_path), split) for split in ("train", "test")}
     assert found(sources) == []
     write_image(tmp_path / "GT/2fromGOPR.MP4.png", pan(1, start=(380, 400))[0][1])
@@ -376,9 +376,9 @@ def test_realblur_with_a_file_missing(tmp_path, monkeypatch):
     (tmp_path / "RealBlur_J_test_list.txt").write_text(
         f"{place}/gt/gt_7.png {place}/blur/blur_7.png\n"
     )
-    for kind, picture in zip(("blur", "gt"), pan(1)[0], strict=True):
+    for kind, image in zip(("blur", "gt"), pan(1)[0], strict=True):
         (tmp_path / place / kind).mkdir(parents=True)
-        write_image(tmp_path / place / kind / f"{kind}_7.png", picture)
+        write_image(tmp_path / place / kind / f"{kind}_7.png", image)
     source = {"test": RealBlur(str(tmp_path), "test")}
     assert found(source) == []
     (tmp_path / place / "gt/gt_7.png").unlink()

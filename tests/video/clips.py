@@ -1,4 +1,4 @@
-"""Tiny clips made and read with PyAV alone, and networks that stand in for trained ones."""
+"""Tiny clips made and read with only PyAV, and networks that stand in for trained ones."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Raise(Pick):
         return super().forward(frames, keep_rnn_weights=keep_rnn_weights)
 
 
-def picture(index: int = 0, size: tuple[int, int] = (48, 64)) -> np.ndarray:
-    """A smooth picture without symmetry, whose blue channel tells its number (modulo 11)."""
+def make_image(index: int = 0, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    """A smooth image without symmetry, whose blue channel is its number (modulo 11)."""
     y, x = np.mgrid[: size[0], : size[1]]
     red, green = x * 255 // size[1], y * 200 // size[0]
     return np.stack([red, green, np.full_like(x, 20 + 20 * (index % 11))], -1).astype(np.uint8)
@@ -61,7 +61,7 @@ def scene(seed: int, size: tuple[int, int] = (90, 160)) -> np.ndarray:
 
 
 def number(image: np.ndarray) -> int:
-    """Which ``picture`` this is (modulo 11), after lossy coding too."""
+    """Which ``image`` this is (modulo 11), after lossy coding too."""
     return round((float(image[..., 2].mean()) - 20) / 20)
 
 
@@ -78,9 +78,9 @@ def make_clip(
     configure=None,
     **options,
 ):
-    """Write ``count`` pictures as H.264; ``times`` in ticks, ``sound`` names a codec.
+    """Write ``count`` images as H.264; ``times`` in ticks, ``sound`` names a codec.
 
-    The sound is half a second longer than the pictures.
+    The sound is half a second longer than the images.
     """
     time_base = time_base or 1 / rate
     with av.open(str(path), "w", options=options) as container:
@@ -92,7 +92,7 @@ def make_clip(
             configure(stream)
         voice = container.add_stream(sound, rate=8000, layout="mono") if sound else None
         for index in range(count):
-            frame = av.VideoFrame.from_ndarray(picture(index, size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(make_image(index, size), format="rgb24")
             frame.pts, frame.time_base = times[index] if times else index, time_base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from skimage import data
-from tests.video.clips import Pick, picture, scene
+from tests.video.clips import Pick, make_image, scene
 
 import flowdeblur
 from flowdeblur.errors import UserError
@@ -70,7 +70,7 @@ def test_only_blurry_frames_change():
     [("1-3", [1, 2, 3]), ("-1", [0, 1]), ("4-", [4, 5]), ("1s-2s", [2, 3]), ("2.5s-", [5])],
 )
 def test_frames_outside_the_range_pass_through(text, inside):
-    clip = [picture(index) for index in range(6)]
+    clip = [make_image(index) for index in range(6)]
     after = restored(clip, range=text, times=[index / 2 for index in range(6)])
     changed = [i for i, (a, b) in enumerate(zip(after, clip, strict=True)) if (a != b).any()]
     assert changed == inside

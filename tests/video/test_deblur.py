@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from tests.video.clips import Pick, decode, make_clip, number, picture
+from tests.video.clips import Pick, decode, make_clip, make_image, number
 
 import flowdeblur
 from flowdeblur.errors import UserError
@@ -57,7 +57,7 @@ def test_a_comparison_video_is_written_beside_the_output(tmp_path, mode, size):
     assert [image.shape[:2] for image in frames] == [size] * 3
     middle = size[1] // 2
     left, right = frames[1][:, : middle - 4], frames[1][:, middle + 4 :]
-    before = picture(1)
+    before = make_image(1)
     assert np.abs(left.astype(int) - before[:, : middle - 4]).mean() < 4
     after = before[:, 4 if mode == "side" else middle + 4 :] // 2
     assert np.abs(right.astype(int) - after).mean() < 4
@@ -72,10 +72,10 @@ def test_a_wipe_moves(tmp_path):
     source = make_clip(tmp_path / "in.mp4", 60, rate=Fraction(15))
     report = run(source, tmp_path / "out.mp4", Darken(), compare="wipe")
     frames = [image.mean((0, 2)) for _, image in decode(report.comparison)]
-    plain = picture(0).mean((0, 2))
+    plain = make_image(0).mean((0, 2))
     # At the start all is restored, two seconds later nothing is.
     assert frames[0][40:60].mean() < 0.7 * plain[40:60].mean()
-    assert frames[30][40:60].mean() > 0.9 * picture(30)[:, 40:60].mean()
+    assert frames[30][40:60].mean() > 0.9 * make_image(30)[:, 40:60].mean()
 
 
 def test_blur_is_written_as_csv(tmp_path):
@@ -97,7 +97,7 @@ def test_a_range_beyond_the_clip_names_its_length(tmp_path, text):
 
 
 def test_a_comparison_needs_a_video(tmp_path):
-    write_image(tmp_path / "a.png", picture())
+    write_image(tmp_path / "a.png", make_image())
     with pytest.raises(UserError, match=r"--compare: .*b.png is not a video"):
         run(tmp_path / "a.png", tmp_path / "b.png", compare="side")
 

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from tests.video.clips import make_clip, number, picture
+from tests.video.clips import make_clip, make_image, number
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.images import CorruptImageError, image_size, read_image, read_profile
@@ -103,7 +103,7 @@ def test_exif_data_that_are_damaged_do_not_matter(tmp_path, data, warned, caplog
     if warned:
         assert caplog.messages in ([f"{path}: its EXIF data are damaged and ignored"], [])
     jpeg = tmp_path / "a.jpg"
-    Image.fromarray(picture()).save(jpeg, exif=b"Exif\0\0" + data)
+    Image.fromarray(make_image()).save(jpeg, exif=b"Exif\0\0" + data)
     assert read_image(jpeg).shape == ((64, 48, 3) if turned else (48, 64, 3))
     assert image_size(jpeg) == read_image(jpeg).shape[:2]
 
@@ -165,7 +165,7 @@ def test_titles_in_other_encodings(tmp_path, suffix, text):
         stream = container.add_stream("libx264", rate=25)
         stream.height, stream.width = 48, 64
         for index in range(2):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index))))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(make_image(index))))
         container.mux(stream.encode(None))
     reader = VideoReader(path)
     with writing_video(out, reader.size, reader.format, source=path) as write:
@@ -182,7 +182,7 @@ def encode(path, pixels, codec, *, interlaced=False):
         if interlaced:
             stream.codec_context.options = {"flags": "+ildct", "x264-params": "interlaced=1"}
         for _ in range(2):
-            frame = av.VideoFrame.from_ndarray(picture(), format="rgb24").reformat(format=pixels)
+            frame = av.VideoFrame.from_ndarray(make_image(), format="rgb24").reformat(format=pixels)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -221,7 +221,7 @@ def test_joined_recordings_are_refused(tmp_path):
     ],
 )
 def test_rates_that_encoders_can_store(tmp_path, given, kept):
-    Image.fromarray(picture()).save(tmp_path / "1.png")
+    Image.fromarray(make_image()).save(tmp_path / "1.png")
     assert InputClip(tmp_path).open(Fraction(given)).format.rate == Fraction(kept)
 
 

@@ -30,7 +30,7 @@ def test_videos_and_folders_are_clips_in_their_order(here):
     assert [source.is_video for source in find_sources(["b.MOV", "frames"])] == [True, False]
 
 
-def test_pictures_are_one_clip(here):
+def test_images_are_one_clip(here):
     (source,) = find_sources(["x2.jpg", "x1.png"])
     assert source == InputClip(Path("x2.jpg"), (Path("x2.jpg"), Path("x1.png")))
     assert not source.is_video

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from tests.video.clips import picture
+from tests.video.clips import make_image
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.clip import Frame
@@ -17,7 +17,7 @@ from flowdeblur.video.writer import writing_images
 
 
 def frame(name):
-    return Frame(picture(), name, Fraction(0))
+    return Frame(make_image(), name, Fraction(0))
 
 
 def interrupted(journal, *names):
@@ -35,7 +35,7 @@ def written(folder):
     return sorted(each.name for each in folder.iterdir())
 
 
-def test_a_folder_is_gone_on_with(tmp_path, caplog):
+def test_a_folder_is_resumed(tmp_path, caplog):
     folder = tmp_path / "out"
     interrupted(Journal(folder, "origin"), "a", "b.c", 'd"\n')
     assert is_unfinished(folder)
@@ -82,7 +82,7 @@ def test_overwriting_an_unfinished_folder_keeps_it_unfinished(tmp_path):
 
 def test_the_origin_follows_input_weights_and_options(tmp_path):
     for name in ("1.png", "2.png"):
-        write_image(tmp_path / name, picture())
+        write_image(tmp_path / name, make_image())
     paths = [tmp_path / "1.png", tmp_path / "2.png"]
 
     def now(count=2, seed=0, *options):
@@ -98,10 +98,10 @@ def test_the_origin_follows_input_weights_and_options(tmp_path):
     assert len(others) == 5
 
 
-def test_a_picture_that_cannot_be_decoded_is_copied(tmp_path):
+def test_a_image_that_cannot_be_decoded_is_copied(tmp_path):
     broken = tmp_path / "1.jpg"
-    broken.write_bytes(b"not a picture")
+    broken.write_bytes(b"not an image")
     with writing_images(Journal(tmp_path / "out", "origin")) as sink:
         sink(Frame(np.zeros((2, 2, 3), np.uint8), "1", Fraction(0), damaged=True, file=broken))
     assert written(tmp_path / "out") == ["1.jpg"]
-    assert (tmp_path / "out" / "1.jpg").read_bytes() == b"not a picture"
+    assert (tmp_path / "out" / "1.jpg").read_bytes() == b"not an image"

@@ -48,7 +48,7 @@ def test_a_chosen_tile_is_kept_and_decides_the_batch(gib):
     assert portion(UHD, CPU, tile=512) == (512, 1)
 
 
-@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="Linux tells it there")
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="Linux reports it there")
 def test_available_memory_is_what_linux_says():
     total = next(
         int(line.split()[1]) * 1024

@@ -11,7 +11,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from tests.video.clips import Pick, decode, number, picture
+from tests.video.clips import Pick, decode, make_image, number
 
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.video.deblur import DeblurJob
@@ -23,7 +23,7 @@ RGB = RawLayout((48, 64), Fraction(25))
 
 def raw(count, dtype=np.uint8):
     scale = np.iinfo(dtype).max // 255
-    return b"".join((picture(index).astype(dtype) * scale).tobytes() for index in range(count))
+    return b"".join((make_image(index).astype(dtype) * scale).tobytes() for index in range(count))
 
 
 def restored(layout, content, network=None):
@@ -42,7 +42,7 @@ def test_raw_frames_come_back_in_the_same_layout(layout, dtype):
     frames = np.frombuffer(content, dtype).reshape(4, 48, 64, 3)
     scale = np.iinfo(dtype).max // 255
     for frame, index in zip(frames, (1, 2, 3, 2), strict=True):
-        np.testing.assert_array_equal(frame, picture(index).astype(dtype) * scale)
+        np.testing.assert_array_equal(frame, make_image(index).astype(dtype) * scale)
     assert (report.frames, report.damage) == (4, None)
 
 
@@ -53,7 +53,7 @@ def test_y4m_keeps_rate_and_colour_resolution(tmp_path, pixels):
         stream = container.add_stream("rawvideo", rate=Fraction(30000, 1001))
         stream.height, stream.width, stream.pix_fmt = 48, 64, pixels
         for index in range(3):
-            frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(make_image(index), format="rgb24")
             container.mux(stream.encode(frame.reformat(format=pixels)))
     content, _ = restored(RawLayout.parse("y4m"), source.read_bytes())
     (tmp_path / "out.y4m").write_bytes(content)

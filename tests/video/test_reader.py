@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from tests.video.clips import cut, decode, make_clip, number, picture, psnr
+from tests.video.clips import cut, decode, make_clip, make_image, number, psnr
 
 from flowdeblur.errors import UserError
 from flowdeblur.video.images import list_images, write_image
@@ -22,7 +22,7 @@ LUMA = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0
 @pytest.fixture
 def folder(tmp_path):
     for index in range(3):
-        write_image(tmp_path / f"{index + 9}.png", picture(index))
+        write_image(tmp_path / f"{index + 9}.png", make_image(index))
     return tmp_path
 
 
@@ -59,7 +59,7 @@ def test_frames_of_a_video(tmp_path):
     assert reader.count == 6
     assert reader.damage is None
     assert reader.format.rate == Fraction(30000, 1001)
-    assert all(psnr(frame.image, picture(i)) > 35 for i, frame in enumerate(frames))
+    assert all(psnr(frame.image, make_image(i)) > 35 for i, frame in enumerate(frames))
     assert frames[0].image.flags.c_contiguous
 
 
@@ -109,11 +109,11 @@ def test_rgb_video(tmp_path):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264rgb", rate=25, options={"qp": "0"})
         stream.height, stream.width, stream.pix_fmt = 48, 64, "rgb24"
-        frame = av.VideoFrame.from_ndarray(picture(), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(make_image(), format="rgb24")
         container.mux([*stream.encode(frame), *stream.encode(None)])
     reader = VideoReader(path)
     (frame,) = reader
-    np.testing.assert_array_equal(frame.image, picture())
+    np.testing.assert_array_equal(frame.image, make_image())
     assert (reader.format.colour.matrix, reader.format.chroma) == (1, "yuv444p")
 
 
@@ -157,23 +157,23 @@ def test_deeper_videos_are_read_in_16_bits(tmp_path):
     (frame,) = reader
     assert reader.format.deep
     assert frame.image.dtype == np.uint16
-    assert psnr(frame.image / 257, picture()) > 35
+    assert psnr(frame.image / 257, make_image()) > 35
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("part", [0.6, 0.95])
-def test_cut_off_videos_give_what_is_left_and_tell(tmp_path, suffix, part):
+def test_truncated_videos_give_what_is_left_and_a_warning(tmp_path, suffix, part):
     options = {"movflags": "faststart"} if suffix == ".mp4" else {}
     path = make_clip(tmp_path / f"a{suffix}", 40, sound="pcm_s16le", **options)
     reader = VideoReader(cut(path, part))
     frames = list(reader)
     assert 0 < len(frames) < 40
-    told = re.match(r"is cut off; frames missing at its end: (\d+)", reader.damage)
-    assert int(told[1]) == 40 - len(frames)
+    reported = re.match(r"is cut off; frames missing at its end: (\d+)", reader.damage)
+    assert int(reported[1]) == 40 - len(frames)
     assert not any(frame.damaged for frame in frames[:-1])
 
 
-def test_damage_in_the_middle_is_told_and_times_stay(tmp_path):
+def test_damage_in_the_middle_is_reported_and_times_stay(tmp_path):
     path = make_clip(
         tmp_path / "a.mp4", 8, configure=lambda s: setattr(s.codec_context, "gop_size", 1)
     )
@@ -218,7 +218,7 @@ def test_what_is_no_video_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("cover", [False, True])
-def test_sound_alone_is_refused(tmp_path, cover):
+def test_a_file_with_only_sound_is_refused(tmp_path, cover):
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
         art = container.add_stream("mjpeg", rate=1) if cover else None
@@ -228,7 +228,7 @@ def test_sound_alone_is_refused(tmp_path, cover):
         if art:
             art.height, art.width, art.pix_fmt = 48, 64, "yuvj420p"
             art.disposition = Disposition.attached_pic
-            frame = av.VideoFrame.from_ndarray(picture(), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(make_image(), format="rgb24")
             container.mux([*art.encode(frame.reformat(format="yuvj420p")), *art.encode(None)])
         container.mux([*voice.encode(spoken), *voice.encode(None)])
     with pytest.raises(UserError, match=r"song\.mp4: has no video stream that can be decoded"):
@@ -266,20 +266,20 @@ def test_frames_of_a_folder(folder):
     assert (reader.size, reader.count) == ((48, 64), 3)
 
 
-def test_the_first_picture_of_another_size_is_named(folder):
-    write_image(folder / "10.png", picture(0, (32, 64)))
-    write_image(folder / "11.png", picture(0, (16, 64)))
+def test_the_first_image_of_another_size_is_named(folder):
+    write_image(folder / "10.png", make_image(0, (32, 64)))
+    write_image(folder / "11.png", make_image(0, (16, 64)))
     with pytest.raises(UserError, match=r"10\.png: is 64x32, but the first frame 9\.png is 64x48"):
         ImageReader(folder, list_images(folder), Fraction(25))
 
 
-def test_two_pictures_of_one_name_are_refused(folder):
-    write_image(folder / "10.jpg", picture())
+def test_two_images_of_one_name_are_refused(folder):
+    write_image(folder / "10.jpg", make_image())
     with pytest.raises(UserError, match=r"10\.jpg: another frame is named 10; remove one"):
         ImageReader(folder, list_images(folder), Fraction(25))
 
 
-def test_pictures_that_cannot_be_decoded_are_marked(folder):
+def test_images_that_cannot_be_decoded_are_marked(folder):
     (folder / "9.png").write_bytes((folder / "9.png").read_bytes()[:60])
     (folder / "11.png").write_bytes(b"")
     reader = ImageReader(folder, list_images(folder), Fraction(25))

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from tests.video.clips import Pick, number, picture
+from tests.video.clips import Pick, make_image, number
 
 from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.neighbours import neighbour
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 def clip(count):
-    return [Frame(picture(i), f"frame {i}", Fraction(i, 25), b"profile") for i in range(count)]
+    return [Frame(make_image(i), f"frame {i}", Fraction(i, 25), b"profile") for i in range(count)]
 
 
 def restore(network, frames, **options):
@@ -138,7 +138,7 @@ def test_no_more_frames_are_read_and_held_than_the_network_needs(offsets, reach)
     def read():
         for index in range(20):
             alive.add(index)
-            yield Tracked(picture(0, (2, 2)), str(index), Fraction(index))
+            yield Tracked(make_image(0, (2, 2)), str(index), Fraction(index))
 
     for index, window in enumerate(windows(read(), offsets)):
         assert window.current.name == str(index)

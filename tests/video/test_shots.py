@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tests.video.clips import Pick, number, picture, scene
+from tests.video.clips import Pick, make_image, number, scene
 
 from flowdeblur.video.clip import Frame
 from flowdeblur.video.restore import restore_frames
@@ -35,7 +35,7 @@ def test_motion_is_no_cut():
     assert shots(pan) == [5]
 
 
-def test_light_that_goes_on_is_no_cut():
+def test_a_lamp_that_is_switched_on_is_no_cut():
     dark = scene(0)
     flash = (dark * 0.8 + 51).astype(np.uint8)
     colours = (
@@ -65,7 +65,7 @@ def test_tiny_frames_have_a_look(size):
 
 def clip_with_a_cut():
     """Numbers 0 .. 2 in one scene and 3 .. 5 in another."""
-    images = [picture(i) if i < 3 else picture(i)[::-1, ::-1] // 2 + 90 for i in range(6)]
+    images = [make_image(i) if i < 3 else make_image(i)[::-1, ::-1] // 2 + 90 for i in range(6)]
     return [Frame(image, str(i), Fraction(i)) for i, image in enumerate(images)]
 
 
@@ -84,7 +84,7 @@ def test_no_neighbour_is_taken_across_a_cut(offsets, cuts, pairs):
 
 
 def test_a_damaged_frame_passes_through_and_helps_no_other():
-    frames = [Frame(picture(i), str(i), Fraction(i), damaged=i == 2) for i in range(5)]
+    frames = [Frame(make_image(i), str(i), Fraction(i), damaged=i == 2) for i in range(5)]
     restored = [each.after for each in restore_frames(Pick((0, 1), 1), frames)]
     assert [number(frame.image) for frame in restored] == [1, 0, 2, 4, 3]
     assert restored[2] is frames[2]

@@ -9,7 +9,7 @@ import pytest
 from av.stream import Disposition
 from PIL import Image
 from tests.disk import room_for
-from tests.video.clips import decode, make_clip, number, picture, psnr, sound_packets
+from tests.video.clips import decode, make_clip, make_image, number, psnr, sound_packets
 
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.video.clip import Frame, VideoFormat
@@ -23,7 +23,7 @@ FORMAT = VideoFormat(Fraction(25), Fraction(1, 25))
 
 
 def frames(count=6, size=(48, 64), step=Fraction(1, 25)):
-    return [Frame(picture(i, size), f"{i:08d}", i * step) for i in range(count)]
+    return [Frame(make_image(i, size), f"{i:08d}", i * step) for i in range(count)]
 
 
 def write(path, clip, video_format=FORMAT, crf=17, encoding=None):
@@ -72,13 +72,13 @@ def test_odd_sizes_survive(tmp_path, size):
 @pytest.mark.parametrize("start", [0, 1001, 31234])
 def test_variable_times_are_exact(tmp_path, start):
     ticks = [start + each for each in (0, 3000, 3700, 9000, 9001, 50000, 51000, 60000)]
-    clip = [Frame(picture(i), "", Fraction(each, 90000)) for i, each in enumerate(ticks)]
+    clip = [Frame(make_image(i), "", Fraction(each, 90000)) for i, each in enumerate(ticks)]
     path = write(tmp_path / "a.mp4", clip, VideoFormat(Fraction(25), Fraction(1, 90000)))
     assert [time * 90000 for time, _ in decode(path)] == ticks
 
 
 def test_repeated_times_keep_every_frame(tmp_path):
-    clip = [Frame(picture(i), "", Fraction(t, 25)) for i, t in enumerate([0, 1, 1, 1, 3, 2, 9])]
+    clip = [Frame(make_image(i), "", Fraction(t, 25)) for i, t in enumerate([0, 1, 1, 1, 3, 2, 9])]
     written = decode(write(tmp_path / "a.mp4", clip))
     assert [number(image) for _, image in written] == list(range(7))
     assert [time * 25 for time, _ in written] == [0, 1, 2, 3, 4, 5, 9]
@@ -89,13 +89,13 @@ def test_repeated_times_keep_every_frame(tmp_path):
 )
 @pytest.mark.parametrize("size", [(48, 64), (47, 63)])
 def test_colours_do_not_shift(tmp_path, colour, size):
-    """Written and read again, smooth pictures come back; tags stay."""
+    """Written and read again, smooth images come back; tags stay."""
     video_format = VideoFormat(Fraction(25), Fraction(1, 25), colour)
     path = write(tmp_path / "a.mp4", frames(3, size), video_format, crf=0)
     assert first_stream(path)[3] == (colour.matrix, colour.range, colour.primaries, colour.transfer)
     for index, frame in enumerate(VideoReader(path)):
-        difference = frame.image.astype(float) - picture(index, size)
-        assert psnr(frame.image, picture(index, size)) > 47
+        difference = frame.image.astype(float) - make_image(index, size)
+        assert psnr(frame.image, make_image(index, size)) > 47
         assert np.abs(difference.mean((0, 1))).max() < 0.3
 
 
@@ -129,7 +129,7 @@ def test_rotated_videos_are_written_upright(tmp_path):
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
         assert (frame.width, frame.height, frame.rotation) == (48, 64, 0)
-    assert psnr(decode(path)[0][1], np.rot90(picture(0), -1)) > 35
+    assert psnr(decode(path)[0][1], np.rot90(make_image(0), -1)) > 35
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("aac", ".mp4"), ("pcm_s16le", ".mkv")])
@@ -249,7 +249,7 @@ def test_codecs(tmp_path, codec, suffix, encoded):
     assert [time for time, _ in written] == pytest.approx([i / 25 for i in range(8)], abs=1e-3)
     for index, frame in enumerate(VideoReader(path)):
         image = frame.image // 257 if frame.image.dtype == np.uint16 else frame.image
-        assert psnr(image, picture(index, (96, 128))) > (90 if codec is FFV1 else 38)
+        assert psnr(image, make_image(index, (96, 128))) > (90 if codec is FFV1 else 38)
 
 
 def test_hevc_has_the_tag_that_players_look_for(tmp_path):
@@ -300,7 +300,7 @@ def test_prores_of_a_full_range_clip_keeps_its_colours(tmp_path):
     full = replace(FORMAT, colour=Colour(1, 2))
     path = write(tmp_path / "a.mov", frames(2, (96, 128)), full, encoding=Encoding(PRORES))
     (first, _) = VideoReader(path)
-    assert psnr(np.round(first.image / 257), picture(0, (96, 128))) > 38
+    assert psnr(np.round(first.image / 257), make_image(0, (96, 128))) > 38
 
 
 def test_deep_frames_in_h264_are_announced(tmp_path, caplog):
@@ -322,8 +322,8 @@ def test_a_slower_preset_is_handed_on():
 
 def noise(count):
     random = np.random.default_rng(0)
-    pictures = random.integers(0, 256, (count, 96, 128, 3), np.uint8)
-    return [Frame(each, str(i), Fraction(i, 25)) for i, each in enumerate(pictures)]
+    images = random.integers(0, 256, (count, 96, 128, 3), np.uint8)
+    return [Frame(each, str(i), Fraction(i, 25)) for i, each in enumerate(images)]
 
 
 @pytest.mark.parametrize("count", [1, 80])
@@ -334,7 +334,7 @@ def test_a_full_disk_leaves_no_video(tmp_path, count):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_no_half_picture(tmp_path):
+def test_a_full_disk_leaves_no_half_image(tmp_path):
     def run():
         with writing_images(Journal(tmp_path / "out", "origin")) as sink:
             sink(frames(1)[0])
@@ -357,12 +357,12 @@ def test_a_better_quality_is_closer(tmp_path):
 
 
 def test_deep_frames_are_rounded_to_8_bits(tmp_path):
-    deep = np.clip(picture(), 1, 254).astype(np.uint16) * 257
+    deep = np.clip(make_image(), 1, 254).astype(np.uint16) * 257
     written = (
         decode(write(tmp_path / "a.mp4", [Frame(each, "", Fraction(0))], crf=1))[0][1]
         for each in (deep, deep + 100, deep - 100)
     )
-    shallow = [Frame(np.clip(picture(), 1, 254), "", Fraction(0))]
+    shallow = [Frame(np.clip(make_image(), 1, 254), "", Fraction(0))]
     plain = decode(write(tmp_path / "plain.mp4", shallow, crf=1))[0][1]
     for image in written:
         np.testing.assert_array_equal(image, plain)
@@ -387,19 +387,19 @@ def test_an_interrupted_video_leaves_nothing(tmp_path, error, written):
     assert earlier.read_text() == "earlier"
 
 
-def test_pictures_are_written_under_the_names_of_the_frames(tmp_path):
-    deep = Frame(picture(3).astype(np.uint16) * 257, "deep", Fraction(0))
+def test_images_are_written_under_the_names_of_the_frames(tmp_path):
+    deep = Frame(make_image(3).astype(np.uint16) * 257, "deep", Fraction(0))
     with writing_images(Journal(tmp_path / "out", "origin")) as sink:
         for frame in [*frames(2), deep]:
             sink(frame)
     names = ["00000000.png", "00000001.png", "deep.png"]
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == names
-    np.testing.assert_array_equal(Image.open(tmp_path / "out" / names[1]), picture(1))
+    np.testing.assert_array_equal(Image.open(tmp_path / "out" / names[1]), make_image(1))
     with av.open(str(tmp_path / "out" / names[2])) as container:
         np.testing.assert_array_equal(next(container.decode(video=0)).to_ndarray(), deep.image)
 
 
-def test_one_picture_is_written(tmp_path):
+def test_one_image_is_written(tmp_path):
     with writing_image(tmp_path / "a.tif") as sink:
         sink(frames(1)[0])
-    np.testing.assert_array_equal(Image.open(tmp_path / "a.tif"), picture(0))
+    np.testing.assert_array_equal(Image.open(tmp_path / "a.tif"), make_image(0))

@@ -59,19 +59,19 @@ def test_columns_without_flow():
     assert torch.equal(columns["blurry"], data["frames"][:, 1])
 
 
-def test_panel_shows_every_picture_unscaled():
+def test_panel_shows_every_image_unscaled():
     columns = {name: torch.rand(3, 3, 20, 30) for name in ("one", "two")}
-    picture = panel(columns, rows=2, notes=["first", "second", "third"])
-    assert picture.dtype == np.uint8
+    image = panel(columns, rows=2, notes=["first", "second", "third"])
+    assert image.dtype == np.uint8
     for number, column in enumerate(columns.values()):
         for row in range(2):
             wanted = (column[row] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
             left = number * 34
             assert any(
-                np.array_equal(picture[top : top + 20, left : left + 30], wanted)
-                for top in range(picture.shape[0] - 19)
+                np.array_equal(image[top : top + 20, left : left + 30], wanted)
+                for top in range(image.shape[0] - 19)
             )
     shown = (columns["one"][2] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     assert not any(
-        np.array_equal(picture[top : top + 20, :30], shown) for top in range(picture.shape[0] - 19)
+        np.array_equal(image[top : top + 20, :30], shown) for top in range(image.shape[0] - 19)
     )

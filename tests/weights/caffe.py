@@ -2,7 +2,7 @@
 
 Independent of the package: layers and orders are written down as the released definition has them,
 files are written by the protobuf library, and the network is computed in float64 on transposed
-pictures.
+images.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def random_blobs(seed):
 
 
 def execute(blobs, first, second):
-    """Restore pictures (B, 3, H, W), sides multiples of 64.
+    """Restore images (B, 3, H, W), sides multiples of 64.
 
     Returns:
-        The restored picture and predict_conv2, (dx, dy), both turned back to the pictures' sense.
+        The restored image and predict_conv2, (dx, dy), both turned back to the images' sense.
     """
-    b1, b2 = (picture.double().transpose(2, 3) for picture in (first, second))
+    b1, b2 = (image.double().transpose(2, 3) for image in (first, second))
 
     def layer(name, *bottoms):
         bottom = torch.cat(bottoms, 1)

@@ -66,9 +66,9 @@ def test_the_imported_network_is_the_proposed_one_with_zero_padding():
 
 
 def test_the_file_says_where_it_comes_from(imported, model):
-    told = weights.describe(model.with_suffix(".safetensors"))
-    assert told["training"] == "by the paper's authors; imported from released.caffemodel"
-    assert told["licence"] == "not stated by the authors"
+    reported = weights.describe(model.with_suffix(".safetensors"))
+    assert reported["training"] == "by the paper's authors; imported from released.caffemodel"
+    assert reported["licence"] == "not stated by the authors"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_what_out_may_be(model, tmp_path, capsys):
     assert flowdeblur.load(taken).padding == "constant"
 
 
-def test_a_full_disk_is_told_in_one_line(model, tmp_path, capsys, monkeypatch):
+def test_a_full_disk_is_reported_in_one_line(model, tmp_path, capsys, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 

@@ -41,12 +41,12 @@ def attempt(path, content):
     try:
         layers = caffemodel.read(path)
     except UserError as error:
-        told = str(error)
+        reported = str(error)
     else:
-        told = None
-    if told is not None:
-        assert told.startswith(f"{path}: ")
-        assert "\n" not in told
+        reported = None
+    if reported is not None:
+        assert reported.startswith(f"{path}: ")
+        assert "\n" not in reported
         return None
     assert sum(blob.values.nbytes for blobs in layers.values() for blob in blobs) <= len(content)
     return layers
@@ -107,5 +107,5 @@ def test_random_bytes(path):
         b"\xa2\x06\x29\x3a\x27\x3a\x25\x0a\x23" + b"\x01" * 35,  # 35 dimensions
     ],
 )
-def test_lies_about_lengths(path, content):
+def test_wrong_lengths(path, content):
     assert attempt(path, content) is None

@@ -73,7 +73,7 @@ def test_the_recurrence_is_a_scan_and_not_unrolled(onnx_file):
     assert not model.functions
 
 
-def test_the_onnx_file_tells_nothing_of_the_machine_that_wrote_it(onnx_file):
+def test_the_onnx_file_has_no_trace_of_the_machine_that_wrote_it(onnx_file):
     assert HERE not in onnx_file.read_bytes()
 
 
@@ -83,9 +83,9 @@ def test_the_onnx_file_says_what_it_wants(onnx_file):
     assert (frames.name, frames.shape) == ("frames", ["batch", 2, 3, "height", "width"])
     assert (restored.name, restored.shape) == ("restored", ["batch", 3, "height", "width"])
     assert frames.type == restored.type == "tensor(float)"
-    told = session.get_modelmeta().custom_metadata_map
-    assert told["frame_offsets"] == "[0, 1]"
-    assert told["licence"] == "not stated"
+    reported = session.get_modelmeta().custom_metadata_map
+    assert reported["frame_offsets"] == "[0, 1]"
+    assert reported["licence"] == "not stated"
 
 
 def test_a_program_computes_what_pytorch_computes_at_any_size(folder, network, capsys):
@@ -100,7 +100,7 @@ def test_a_program_computes_what_pytorch_computes_at_any_size(folder, network, c
     assert names["flowdeblur.spatially_variant_rnn.default"] == 3
     compare(network, exported.module(), 1e-5)
     exported.module()(torch.rand(1, 2, 3, 64, 64))  # outside of inference mode, too
-    with zipfile.ZipFile(path) as archive:  # tells nothing of the machine that wrote it
+    with zipfile.ZipFile(path) as archive:  # has no trace of the machine that wrote it
         assert not any(HERE in archive.read(name) for name in archive.namelist())
 
 
@@ -174,7 +174,9 @@ def test_not_a_number_is_not_written(folder, tmp_path, monkeypatch, wrong):
         ("weights.safetensors", "folder.onnx", "folder.onnx: is a folder"),
     ],
 )
-def test_mistakes_are_told_in_one_line(tmp_path, monkeypatch, capsys, weights_name, out, message):
+def test_mistakes_are_reported_in_one_line(
+    tmp_path, monkeypatch, capsys, weights_name, out, message
+):
     monkeypatch.chdir(tmp_path)
     write_weights(Path("weights.safetensors"))
     Path("cut.safetensors").write_bytes(Path("weights.safetensors").read_bytes()[:-9])

@@ -21,7 +21,7 @@ def config_of(name: str, **changes: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_network_comes_back_from_its_file_alone(name, tmp_path):
+def test_a_network_is_rebuilt_from_its_file(name, tmp_path):
     network = make_model(name, width=4)
     path = tmp_path / "weights.safetensors"
     weights.save(path, network, config_of(name, width=4))
@@ -37,12 +37,12 @@ def test_a_file_says_what_it_is(tmp_path):
     path = tmp_path / "weights.safetensors"
     config = config_of("proposed", width=4)
     weights.save(path, make_model("proposed", width=4), config, licence="CC0", metrics={"psnr": 30})
-    told = weights.describe(path)
-    assert told.pop("versions") == {
+    reported = weights.describe(path)
+    assert reported.pop("versions") == {
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    assert told == {
+    assert reported == {
         "flowdeblur": flowdeblur.__version__,
         "config": config,
         "training": None,
@@ -57,8 +57,8 @@ def test_facts_can_be_added_later(tmp_path):
     weights.save(path, network, config_of("proposed", width=4), metrics={"psnr": 30})
     before = weights.read(path)[0]
     weights.annotate(path, licence="MIT", training="on scenes")
-    told = weights.describe(path)
-    assert (told["licence"], told["training"], told["metrics"]) == (
+    reported = weights.describe(path)
+    assert (reported["licence"], reported["training"], reported["metrics"]) == (
         "MIT",
         "on scenes",
         {"psnr": 30},
@@ -73,13 +73,13 @@ def network():
     return make_model("proposed", width=4)
 
 
-def test_half_the_size_for_nearly_the_same_picture(network, tmp_path):
+def test_half_the_size_for_nearly_the_same_image(network, tmp_path):
     whole, half = tmp_path / "w.safetensors", tmp_path / "half.safetensors"
     weights.save(whole, network, config_of("proposed", width=4), metrics={"psnr": 1.0})
     weights.copy(whole, half, half=True, licence="MIT")
     assert half.stat().st_size < 0.55 * whole.stat().st_size
-    told = weights.describe(half)
-    assert (told["licence"], told["metrics"]) == ("MIT", {"psnr": 1.0})
+    reported = weights.describe(half)
+    assert (reported["licence"], reported["metrics"]) == ("MIT", {"psnr": 1.0})
     loaded = weights.load(half)
     assert {each.dtype for each in loaded.parameters()} == {torch.float32}
     frames = torch.rand(1, len(network.frame_offsets), 3, 64, 64)
@@ -201,7 +201,7 @@ def test_a_file_cannot_call_what_it_likes(target, tmp_path):
         flowdeblur.load(path)
 
 
-def test_unknown_arguments_are_told(tmp_path):
+def test_unknown_arguments_are_reported(tmp_path):
     path = tmp_path / "weights.safetensors"
     weights.save(path, make_model("proposed", width=4), config_of("proposed", depth=3))
     with pytest.raises(UserError, match=r"does not fit flowdeblur .*depth"):

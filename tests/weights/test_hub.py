@@ -174,7 +174,7 @@ def test_a_folder_without_weights(tmp_path):
         hub.load(tmp_path)
 
 
-def test_weights_that_are_damaged_leave_the_folder_alone(trained, tmp_path):
+def test_damaged_weights_leave_the_folder_unchanged(trained, tmp_path):
     trained.write_bytes(trained.read_bytes()[:-10])
     with pytest.raises(UserError, match="truncated"):
         hub.save(trained, tmp_path / "folder")

@@ -41,16 +41,16 @@ def test_all_of_them_are_described():
 def test_a_file_is_small_and_says_where_it_comes_from(name):
     path = weights.locate(name)
     assert path.stat().st_size < LARGEST[name]
-    told = weights.describe(path)
-    assert told["licence"]
-    assert told["training"]["steps"] > 0
-    data = told["training"]["data"]
-    credits = data.get("attribution") or data["credits"]  # the word of version 0.1
-    assert credits.keys() == data["sources"].keys()
+    reported = weights.describe(path)
+    assert reported["licence"]
+    assert reported["training"]["steps"] > 0
+    data = reported["training"]["data"]
+    attribution = data.get("attribution") or data["credits"]  # the word of version 0.1
+    assert attribution.keys() == data["sources"].keys()
     for credit in ("REDS", "CC BY 4.0", "Unsplash", "Pexels", "CarND", "SAM 2", "gpmf-parser"):
-        assert credit in str(credits)
+        assert credit in str(attribution)
         assert credit in CARD
-    assert not re.search(r"(^|[\s\"'])(/|~/)\w", str(told))  # no folders of anybody's machine
+    assert not re.search(r"(^|[\s\"'])(/|~/)\w", str(reported))  # no folders of anybody's machine
 
 
 def test_it_restores_frames_that_it_has_never_seen(name, held_out):

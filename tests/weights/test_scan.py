@@ -12,7 +12,7 @@ from flowdeblur.weights import scan
 
 @pytest.fixture(scope="module")
 def session():
-    """The recurrence alone, as a model of one node that calls the ONNX function."""
+    """Only the recurrence, as a model of one node that calls the ONNX function."""
     function = scan._sweep.to_function_proto()
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", channels, "H", "W"])

@@ -1,1 +1,1 @@
-"""Measurements of this project on the machine at hand."""
+"""Measurements of this project on this machine."""

@@ -1,4 +1,4 @@
-"""How fast samples come from packed frames and from pictures, and what augmentation costs."""
+"""How fast samples come from packed frames and from images, and what augmentation costs."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def measure_rates(
 
 
 def measure_costs(sources: dict[str, Source], repetitions: int = 50) -> list[Cost]:
-    """Measure the steps of preparing a sample, each alone: medians."""
+    """Measure the steps of preparing a sample, one at a time: medians."""
     costs = []
     for name, source in sources.items():
         samples = source.open((0, 1), (1,))

@@ -13,7 +13,7 @@ import torch
 def peak_mib(function: Callable[[], object], device: torch.device) -> float | None:
     """Run a function; return the memory that it takes at its highest, in MiB.
 
-    Tell the first run's: later ones reuse what the process holds. None where it cannot be told.
+    Report that of the first run: later ones reuse what the process holds. None where unknown.
     """
     gc.collect()
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""How blurred a frame is, estimated from the frame alone."""
+"""How blurred a frame is, estimated from only the frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def estimate_blur(images: Tensor) -> Tensor:
 
     Natural images have about the same mean gradient at every scale. A blur of length L takes away
     the gradient along its direction at the scales finer than L, so the ratios of gradients between
-    neighbouring scales, in the direction where they are smallest, tell the length. The estimate is
+    neighbouring scales, in the direction where they are smallest, give the length. The estimate is
     a mean over blocks, weighted by their gradient; flat blocks do not count. Out-of-focus and
     enlarged images count as blurred, too, and strong noise hides blur.
 

@@ -47,7 +47,7 @@ def whole_frames(length: float) -> Times:
 
 
 def exposure_centers(count: int, interval: int, length: float) -> range:
-    """Frames of a video whose whole exposure lies within the video.
+    """Frames of a video whose whole exposure is within the video.
 
     Args:
         count: frames of the video.

@@ -14,7 +14,7 @@ COMMANDS = {
     "train": "train a network, from the configuration in conf",
     "evaluate": "score weights, or restored frames, under named protocols",
     "lesion": "measure what each part of a network contributes",
-    "deblur": "restore a video, a folder of frames or a picture",
+    "deblur": "restore a video, a folder of frames or an image",
     "demo": "a local page to drop clips on",
     "ablate": "run a sweep, such as Table IV, and tabulate it",
     "data": "verify, synthesise and pack data sets",

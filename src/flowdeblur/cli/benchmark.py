@@ -1,4 +1,4 @@
-"""``flowdeblur benchmark``: measure on the machine at hand."""
+"""``flowdeblur benchmark``: measure on this machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     kernels.add_argument("--weights", required=True, metavar="NAME|PATH")
     kernels.add_argument("--count", type=int, default=24, metavar="N", help="test scenes")
     kernels.add_argument("--out", type=Path, help="write OUT.md, OUT.json and OUT.png")
-    data = what.add_parser("data", help="samples a second, packed and from pictures")
+    data = what.add_parser("data", help="samples a second, packed and from images")
     data.add_argument("--workers", nargs="+", type=int, default=(0, 1, 2), metavar="N")
     data.add_argument("--seconds", type=float, default=3.0, metavar="S", help="for each number")
     data.add_argument("--repetitions", type=int, default=3, metavar="N")
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     data.add_argument("--device", default=None, help="of the step; default: a GPU if there is one")
     data.add_argument("--folder", type=Path, help="for the frames, 600 MB; default: temporary")
     data.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
-    what.add_parser("operator", add_help=False, help="the spatially variant RNN alone")
+    what.add_parser("operator", add_help=False, help="only the spatially variant RNN")
     arguments, rest = parser.parse_known_args(argv)
     if arguments.what == "operator":
         from flowdeblur.benchmarks.operator import main as operator
@@ -68,7 +68,7 @@ def _kernels(arguments: argparse.Namespace) -> None:
 
     # Without noise and stillness, both of which would blunt a comparison of kernels.
     scenes = Scenes("test", arguments.count, still=0.0, noise=(0.0, 0.0))
-    scores, picture = compare_kernels(load(arguments.weights), scenes)
+    scores, image = compare_kernels(load(arguments.weights), scenes)
     table = to_markdown(scores)
     print(f"\n{table}", end="")
     if arguments.out is not None:
@@ -76,4 +76,4 @@ def _kernels(arguments: argparse.Namespace) -> None:
         write_text(arguments.out.with_suffix(".md"), table)
         content = [asdict(score) for score in scores]
         write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
-        write_image(arguments.out.with_suffix(".png"), picture)
+        write_image(arguments.out.with_suffix(".png"), image)

@@ -1,4 +1,4 @@
-"""``flowdeblur benchmark network``: Table III on the machine at hand."""
+"""``flowdeblur benchmark network``: Table III on this machine."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 class Verdict(NamedTuple):
-    """What the user is told about an error.
+    """Exit status and message of an error.
 
     Attributes:
         status: exit status.

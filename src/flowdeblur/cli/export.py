@@ -21,7 +21,7 @@ examples:
 
 A model or program takes frames (B, T, 3, H, W), RGB in [0, 1], float32, and returns restored
 (B, 3, H, W), float32, not clamped. ONNX needs the extra export: pip install 'flowdeblur[export]'.
-docs/export.md tells how to run the file and what it costs."""
+docs/export.md shows how to run the file and what it costs."""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -99,9 +99,9 @@ def _declared(row: str, search: Sequence[str]) -> dict[str, Any]:
         declared: dict[str, Any] = _unresolved(compose_configuration(f"ablation/{row}", search))
         return declared
     except UserError:  # a row of --config-dir, or one that chooses options of other groups
-        alone = compose_configuration("train", [f"ablation={row}", *search])
+        row_only = compose_configuration("train", [f"ablation={row}", *search])
         without = compose_configuration("train", search)
-        return _changed(_unresolved(without), _unresolved(alone))
+        return _changed(_unresolved(without), _unresolved(row_only))
 
 
 def _unresolved(config: DictConfig) -> Any:

@@ -25,7 +25,7 @@ class FrameFolders:
             of a clip.
         sharp: the same for the sharp frames.
         clips: names of the clips to take; None takes all.
-        without: names of clips to leave out.
+        exclude: names of clips to leave out.
         last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
             the missing successor; the paper leaves it out.
         first: number of the first frame of a clip to take, from 0.
@@ -36,7 +36,7 @@ class FrameFolders:
     blurry: str = "*/input"
     sharp: str = "*/GT"
     clips: Sequence[str] | None = None
-    without: Sequence[str] = ()
+    exclude: Sequence[str] = ()
     last_frame: bool = True
     first: int = 0
     every: int = 1
@@ -95,7 +95,7 @@ class FrameFolders:
             raise UserError(
                 f"{self.root}: contains no clips; looked for {self.blurry}; set data.root"
             )
-        clips = [self._clip(name, _all_pictures) for name in names]
+        clips = [self._clip(name, _all_images) for name in names]
         for clip in clips:
             clip.demand_pairs()
         return clips
@@ -106,7 +106,7 @@ class FrameFolders:
         Raises:
             UserError: the root is missing.
         """
-        return [self._clip(name, _any_pictures) for name in self._found()]
+        return [self._clip(name, _any_images) for name in self._found()]
 
     def _found(self) -> list[str]:
         root = Path(self.root).expanduser()
@@ -121,7 +121,7 @@ class FrameFolders:
         return [
             name
             for name in found
-            if name not in self.without and (self.clips is None or name in self.clips)
+            if name not in self.exclude and (self.clips is None or name in self.clips)
         ]
 
     def _clip(self, name: str, images: Callable[[Path], dict[str, Path]]) -> Clip:
@@ -130,7 +130,7 @@ class FrameFolders:
         return Clip(name, (blurry, sharp), images(blurry), images(sharp))
 
 
-def _all_pictures(folder: Path) -> dict[str, Path]:
+def _all_images(folder: Path) -> dict[str, Path]:
     images: dict[str, Path] = {}
     for path in list_images(folder):
         if path.stem in images:
@@ -139,7 +139,7 @@ def _all_pictures(folder: Path) -> dict[str, Path]:
     return images
 
 
-def _any_pictures(folder: Path) -> dict[str, Path]:
+def _any_images(folder: Path) -> dict[str, Path]:
     try:
         paths = list_images(folder)
     except UserError:

@@ -28,7 +28,6 @@ class Mixture:
         shares: share of the samples of each source; they need not sum to 1, 0 excludes a source.
         attribution: authors and licences of each source; stored with the rest of the configuration
             in the metadata of weights.
-        credits: name of ``attribution`` in the configurations of older runs.
 
     Raises:
         UserError: the names differ, a share is below 0, or all are 0.
@@ -37,7 +36,6 @@ class Mixture:
     sources: dict[str, Source]
     shares: dict[str, float]
     attribution: dict[str, str] = field(default_factory=dict)
-    credits: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.sources or self.sources.keys() != self.shares.keys():
@@ -45,7 +43,7 @@ class Mixture:
                 f"mixture: sources {sorted(self.sources)} and shares {sorted(self.shares)} must "
                 "have the same names"
             )
-        for name in (self.attribution | self.credits).keys() - self.sources.keys():
+        for name in self.attribution.keys() - self.sources.keys():
             raise UserError(f"mixture: attribution.{name}: there is no source of this name")
         for name, share in self.shares.items():
             if not share >= 0:

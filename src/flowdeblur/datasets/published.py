@@ -34,15 +34,15 @@ class Published:
         """All clips are known by name."""
         return cls(len(lengths), sum(lengths.values()), archive, home, lengths, size)
 
-    def among(self, clips: Collection[str] | None, without: Collection[str]) -> Published | None:
+    def among(self, clips: Collection[str] | None, exclude: Collection[str]) -> Published | None:
         """Of a selection of the clips; None where their names are not known."""
-        if clips is None and not without:
+        if clips is None and not exclude:
             return self
         if self.lengths is None:
             return None
         kept = {
             name: length
             for name, length in self.lengths.items()
-            if name not in without and (clips is None or name in clips)
+            if name not in exclude and (clips is None or name in clips)
         }
         return replace(self, clips=len(kept), frames=sum(kept.values()), lengths=kept)

@@ -40,5 +40,5 @@ def demand_separate(split: str, held_out: SampleSequence, training: SampleSequen
         names = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
         raise UserError(
             f"data.{split}: {len(shared)} of its clips ({names}) are also training data, so its "
-            f"scores would be too good; choose other clips, or set data.train.without=[{names}]"
+            f"scores would be too good; choose other clips, or set data.train.exclude=[{names}]"
         )

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowdeblur.engine import resolvers  # noqa: F401 - the configuration refers to them
 from flowdeblur.errors import UserError
+from flowdeblur.legacy import RENAMED
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 
@@ -163,6 +164,8 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
 def nearest(name: str, names: Iterable[str]) -> str:
     """List the valid names that are nearest to a wrong one, as the end of a sentence."""
     names = sorted(names)
+    if RENAMED.get(name) in names:
+        return f"; it is called {RENAMED[name]} now"
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
         return f"; did you mean {' or '.join(close)}?"

@@ -24,8 +24,8 @@ class ElasticDDP(DDPStrategy):
         """Lightning's hook, at every fit and test; it uses an existing process group."""
         start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         outlived = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-        alone = os.environ.get("GROUP_WORLD_SIZE") == "1"
-        if start != "0" and outlived and alone and not distributed.is_initialized():
+        one_node = os.environ.get("GROUP_WORLD_SIZE") == "1"
+        if start != "0" and outlived and one_node and not distributed.is_initialized():
             store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
             distributed.init_process_group(
                 self._get_process_group_backend(),

@@ -135,7 +135,7 @@ def evaluate(config: DictConfig) -> str:
     )
     source = every_frame(data.sources[request.split])
     if request.warp_error and isinstance(source, SingleImages):
-        raise UserError("warp_error: the data are single pictures, not clips; leave it out")
+        raise UserError("warp_error: the data are single images, not clips; leave it out")
     samples = source.open(restoring.frame_offsets, restoring.flow_offsets)
     chosen = {name: choose(name, each, samples.keys) for name, each in protocols.items()}
     for method in restoring.methods.values():

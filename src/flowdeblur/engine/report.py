@@ -41,9 +41,9 @@ def summary(scores: Mapping[str, Mapping[str, float]], folder: RunFolder) -> str
         beside = f"   ({', '.join(others)})" if others else ""
         lines.append(f"  flow, end-point error  {test['epe']:7.2f} px{beside}")
     lines += ["", f"run folder  {folder.path}"]
-    picture = folder.images / "test.png"
-    if picture.exists():
-        lines.append(f"picture     {picture}")
+    image = folder.images / "test.png"
+    if image.exists():
+        lines.append(f"image       {image}")
     lines.append(f"weights     {folder.weights}")
     return "\n".join(lines)
 

@@ -59,7 +59,7 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
 def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     """Structural similarity of each frame (Wang et al. 2004), the mean of three colour channels.
 
-    Gaussian window of 11 x 11 pixels, sigma 1.5, wherever it lies inside the frame.
+    Gaussian window of 11 x 11 pixels, sigma 1.5, wherever it is inside the frame.
 
     Args:
         restored: (B, 3, H, W), clamped to [0, 1] before it is compared; H and W at least 11.

@@ -23,7 +23,7 @@ def unquantized(frame: Tensor) -> Tensor:
 
 
 def rounded(frame: Tensor) -> Tensor:
-    """Clamp to [0, 1] and round to 8 bits, as a saved picture is."""
+    """Clamp to [0, 1] and round to 8 bits, as a saved image is."""
     return (frame.clamp(0, 1) * _WHITE).round() / _WHITE
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: tables to read, a CSV file with every frame, pictures."""
+"""What an evaluation leaves behind: tables to read, a CSV file with every frame, images."""
 
 from __future__ import annotations
 

@@ -168,8 +168,8 @@ def score(
         samples: of the test data, at full size; frames may differ in size.
         methods: what is scored, by name.
         chosen: frames by name of the protocol.
-        motion: gathers errors by motion, as the samples know it, or else as the first method that
-            predicts flow tells.
+        motion: gathers errors by motion, by the samples' flow, or else that of the first method
+            that predicts flow.
         device: where to compute.
         workers: processes that read frames ahead.
         observers: are shown every frame with all predictions, in the order of the samples.

@@ -23,7 +23,7 @@ EstimateFlow = Callable[[ImageArray, ImageArray], Tensor]
 
 class _Frames(NamedTuple):
     key: str
-    picture: ImageArray
+    image: ImageArray
     """The sharp frame, for the flow."""
     frames: dict[str, Tensor]
     """By method, and the sharp one."""
@@ -40,7 +40,7 @@ class WarpError:
     Args:
         keys: of all samples, ``clip/frame``, in order.
         scored: those of them that are restored.
-        estimate: the flow (2, H, W) in pixels from one picture (H, W, 3) to another.
+        estimate: the flow (2, H, W) in pixels from one image (H, W, 3) to another.
 
     Raises:
         UserError: no two frames that follow each other are restored.
@@ -68,11 +68,11 @@ class WarpError:
         sharp = sample["sharp"]
         frames = {name: each.restored.clamp(0, 1) for name, each in predictions.items()}
         frames["sharp"] = sharp.float() / 255
-        last, self._last = self._last, _Frames(sample["key"], _picture(sharp), frames)
+        last, self._last = self._last, _Frames(sample["key"], _to_array(sharp), frames)
         if (
             last is not None
             and self._next.get(last.key) == sample["key"]
-            and last.picture.shape == self._last.picture.shape
+            and last.image.shape == self._last.image.shape
         ):
             self._compare(last, self._last)
 
@@ -92,7 +92,7 @@ class WarpError:
     def _compare(self, current: _Frames, following: _Frames) -> None:
         device = current.frames["sharp"].device
         forward, backward = (
-            self._estimate(a.picture, b.picture)[None].to(device)
+            self._estimate(a.image, b.image)[None].to(device)
             for a, b in ((current, following), (following, current))
         )
         mask = visible(forward, backward)
@@ -107,7 +107,7 @@ class WarpError:
 
 
 def visible(forward: Tensor, backward: Tensor) -> Tensor:
-    """Tell which pixels of a frame are seen in the other one, as far as the flow says.
+    """Whether each pixel of a frame is visible in the other frame, by the flow.
 
     A pixel counts if it stays inside, if the flow back leads to where it came from, and if it is
     not at a border of motion (Ruder et al., "Artistic Style Transfer for Videos", GCPR 2016).
@@ -130,9 +130,9 @@ def _squares(flow: Tensor) -> Tensor:
     return flow.square().sum(1, keepdim=True)
 
 
-def _picture(frame: Tensor) -> ImageArray:
-    picture: ImageArray = frame.permute(1, 2, 0).contiguous().cpu().numpy()
-    return picture
+def _to_array(frame: Tensor) -> ImageArray:
+    image: ImageArray = frame.permute(1, 2, 0).contiguous().cpu().numpy()
+    return image
 
 
 def _clip(key: str) -> str:

@@ -111,7 +111,7 @@ def consistency(
         duty_cycle: exposure / frame interval, in [0, 1].
 
     Returns:
-        The blurred frame, and its PSNR in dB over the pixels whose trail lies inside the frame;
+        The blurred frame, and its PSNR in dB over the pixels whose trail is inside the frame;
         equal images score 100.
     """
     blurred = reblur(sharp, trail, duty_cycle)

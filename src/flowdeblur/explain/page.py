@@ -15,7 +15,7 @@ from flowdeblur.explain.figures import Figure, FramePage
 from flowdeblur.viz.drawing import Drawn, draw_flow_key
 
 MAX_WIDTH_PX = 1600
-"""Wider images are reduced on the page; the files beside it are not."""
+"""Wider images are reduced on the page; the files next to it are not."""
 
 
 def page(title: str, introduction: str, frames: Sequence[FramePage]) -> str:

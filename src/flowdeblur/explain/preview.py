@@ -31,7 +31,7 @@ _INTRODUCTION = (
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a preview tells about the whole clip.
+    """Estimates for the whole clip, from a preview.
 
     Attributes:
         frames: number of frames on the page.

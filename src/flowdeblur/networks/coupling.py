@@ -75,7 +75,7 @@ class Concatenation(Coupling):
 
 
 class Uncoupled(Coupling):
-    """Table IV, "w/o RNNs": the features go on as they are."""
+    """Table IV, "w/o RNNs": the features pass unchanged."""
 
     expansion = 1
 

@@ -11,7 +11,7 @@ from flowdeblur.networks.blocks import conv, deconv, relu
 
 
 class FlowFeatures(NamedTuple):
-    """What the flow subnet tells the rest of the network.
+    """Output of the flow subnet for the rest of the network.
 
     Attributes:
         flows: flow6 .. flow2, coarse to fine, each (B, 2 N, h, w) at 1/64 .. 1/4 of the input, in

@@ -94,7 +94,7 @@ class FlowGuidedDeblurring(nn.Module):
         )
 
     def predict_flows(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Run the flow subnet alone: frames (B, T, 3, H, W) -> ``Restoration.flows``."""
+        """Run only the flow subnet: frames (B, T, 3, H, W) -> ``Restoration.flows``."""
         stacked = self._stack(frames)
         if self.flow_subnet is None or not self.flow_offsets:
             return ()

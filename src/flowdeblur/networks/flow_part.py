@@ -19,7 +19,7 @@ def flow_parameters(network: FlowNetwork) -> dict[str, nn.Parameter]:
     """Find the parameters that the predicted flow depends on, by a backward pass.
 
     Returns:
-        The parameters by name; the others get no gradient where flow alone is trained.
+        The parameters by name; the others get no gradient where only flow is trained.
     """
     named = dict(network.named_parameters())
     device = next(iter(named.values())).device

@@ -75,7 +75,7 @@ class NearIdentity:
     input (He et al.), counting for deconvolutions the k^2 / stride^2 taps that reach an output
     pixel.
 
-    The layers that read pictures get kernels without a mean: what they hand on is contrast, of
+    The layers that read images get kernels without a mean: what they hand on is contrast, of
     variance 1, and not brightness, which would drown it. The flow subnet learns several times as
     fast for it (``docs/recipes.md``).
 
@@ -83,7 +83,7 @@ class NearIdentity:
         rnn_gain: scale of the RNN weights' logits, relative to a variance-keeping layer.
         residual_gain: the same for what d_conv0 adds to the blurry frame.
         flow_gain: the same for the layers that predict flow, in pixels.
-        contrast_gain: the same for conv1 and d_conv1; the reciprocal of a picture's contrast.
+        contrast_gain: the same for conv1 and d_conv1; the reciprocal of an image's contrast.
     """
 
     def __init__(

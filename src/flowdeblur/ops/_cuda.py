@@ -174,7 +174,7 @@ def _like(result: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
 def _alignment(side: int, features: Tensor) -> int:
     """Return how many elements, 16 bytes at most, a load may take along a contiguous side.
 
-    Kernels get ``side // alignment`` and the alignment as a constant. From the side alone, Triton
+    Kernels get ``side // alignment`` and the alignment as a constant. From the side only, Triton
     would load single elements where it is no multiple of 16, with three times the instructions.
     """
     return math.gcd(side, 16 // features.itemsize)

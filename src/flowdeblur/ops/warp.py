@@ -31,7 +31,7 @@ def inside(flow: Tensor) -> Tensor:
 def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
     """Sample ``image`` bilinearly at (x + dx, y + dy).
 
-    Pixels whose target lies outside the image (see :func:`inside`) are 0. Between the last column
+    Pixels whose target is outside the image (see :func:`inside`) are 0. Between the last column
     W - 1 and W (or the last row) the missing neighbour is the last one, as in the paper's released
     code.
 

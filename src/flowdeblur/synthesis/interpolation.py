@@ -21,7 +21,7 @@ class Pair:
 
     The flow from an instant t to either frame is approximated from the flows between the frames
     (Jiang et al., Super SloMo, CVPR 2018, Eq. 4), and the frames are blended by their nearness in
-    time. Where one of them would be sampled outside, only the other one counts.
+    time. Where one of them would be sampled outside, only the other counts.
 
     Inverting the flow exactly, or giving less weight to a frame whose flow does not lead back, made
     synthesis slower, but the blurry frames no better on scenes whose true blur is known.

@@ -27,7 +27,7 @@ class Videos:
         cache: folder for the synthesized frames. Every recipe and every set of videos has its own
             folder in it; several processes can share it.
         clips: names of the videos to use, without suffixes; None for all.
-        without: names of videos to exclude.
+        exclude: names of videos to exclude.
         last_frame: whether the last frame of a clip is a sample.
         first: number of the first frame of a clip to take, from 0.
         every: take one frame in so many.
@@ -37,7 +37,7 @@ class Videos:
     recipe: Recipe = field(default_factory=Recipe)
     cache: str = "~/.cache/flowdeblur/video"
     clips: Sequence[str] | None = None
-    without: Sequence[str] = ()
+    exclude: Sequence[str] = ()
     last_frame: bool = True
     first: int = 0
     every: int = 1
@@ -64,13 +64,13 @@ class Videos:
 
     def _chosen(self, found: list[SharpClip]) -> list[SharpClip]:
         names = [clip.name for clip in found]
-        for name in [*(self.clips or ()), *self.without]:
+        for name in [*(self.clips or ()), *self.exclude]:
             if name not in names:
                 raise UserError(
                     f"{self.root}: video {name} not found; available: {', '.join(names)}"
                 )
         wanted = names if self.clips is None else self.clips
-        clips = [each for each in found if each.name in wanted and each.name not in self.without]
+        clips = [each for each in found if each.name in wanted and each.name not in self.exclude]
         if not clips:
             raise UserError(f"{self.root}: no videos selected; check `clips` and `without`")
         return clips

@@ -25,7 +25,7 @@ class Comparison:
         before: PSNR with the sharp version of the frame before, dB; None where there is none.
         own: PSNR with its own sharp version.
         after: PSNR with the sharp version of the frame after.
-        shift: (dx, dy) by which the blurry frame lies to the right of and below its sharp version,
+        shift: (dx, dy) by which the blurry frame is to the right of and below its sharp version,
             in pixels of the full size.
         motion: (dx, dy) of the scene within a frame interval, likewise; None for a single frame.
         correlation: of the blurry frame and its sharp version, in -1 .. 1.
@@ -91,10 +91,10 @@ def find_shift(blurry: Plane, sharp: Plane) -> tuple[float, float]:
     The phases of a motion-blurred image are reversed beyond the first zero of its blur's
     spectrum, which would show as two peaks half a blur to either side. So the phases are weighted
     by the sharp image's spectrum, in which the low frequencies prevail. The peak becomes as
-    broad as the blur; its centre of mass tells the shift.
+    broad as the blur; its centre of mass is the shift.
 
     Returns:
-        (dx, dy) in pixels: positive where the blurry image lies to the right and below.
+        (dx, dy) in pixels: positive where the blurry image is to the right and below.
     """
     height, width = sharp.shape
     window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)

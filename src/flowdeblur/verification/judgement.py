@@ -28,7 +28,7 @@ def judge_clip(
     Args:
         where: the clip.
         comparisons: of all its frames.
-        phase: of its sharp frames, as :func:`phase_of_sharp_frames` tells. If they were taken near
+        phase: of its sharp frames, from :func:`phase_of_sharp_frames`. If they were taken near
             an end of the exposure, a frame is as near to its neighbour's as to its own.
         again: how published files are to be had again.
     """
@@ -79,7 +79,7 @@ def judge_clip(
 def phase_of_sharp_frames(comparisons: Sequence[Comparison]) -> float:
     """Estimate when, relative to the middle of the exposure, sharp frames were taken.
 
-    A blurry frame lies where the scene is in the middle of its exposure. So its shift from the
+    A blurry frame shows the scene where it is in the middle of its exposure. So its shift from the
     sharp frame is the motion times the time between the two.
 
     Returns:

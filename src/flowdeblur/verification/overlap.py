@@ -9,7 +9,7 @@ correlation of the nearest pairs decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,8 +39,8 @@ class Pair(NamedTuple):
     """Two images that look alike.
 
     Attributes:
-        training: the image to train on.
-        held_out: the other one.
+        training: path of the training image.
+        held_out: path of the validation or test image.
         correlation: of their common part, -1 .. 1.
     """
 
@@ -55,7 +55,7 @@ class Pair(NamedTuple):
 
     @property
     def shown(self) -> bool:
-        """Whether they are alike enough to be looked at."""
+        """Whether they are alike enough to be shown to the user."""
         return self.correlation >= _SHOWN_CORRELATION
 
 
@@ -96,10 +96,10 @@ def _matches(
     whole: list[tuple[Path, Thumbnail]], parts: list[tuple[Path, Thumbnail]]
 ) -> Iterator[Pair]:
     """Compare whole images with windows of others; the first ones are ``training`` in the pairs."""
-    cells = _cells(np.stack([image for _, image in whole])[:, None], 0, 0, _SIDE)[:, 0]
+    cells = _cells(np.stack([image for _, image in whole]), [0], _SIDE)
     hashes = _hash(cells)
     for path, image in parts:
-        windows = np.concatenate([_windows(each) for each in _mirrored(image)])
+        windows = _windows(_mirrored(image))
         bits = np.bitwise_count(_hash(windows)[:, None] ^ hashes)  # (windows, whole images)
         nearest = bits.argmin(axis=0)
         for index in np.flatnonzero(bits.min(axis=0) <= _CANDIDATE_BITS):
@@ -107,29 +107,31 @@ def _matches(
             yield Pair(whole[index][0], path, correlation)
 
 
-def _mirrored(image: Thumbnail) -> Iterator[Thumbnail]:
-    yield from (image, image[:, ::-1], image[::-1], image[::-1, ::-1])
+def _mirrored(image: Thumbnail) -> Thumbnail:
+    return np.stack([image, image[:, ::-1], image[::-1], image[::-1, ::-1]])
 
 
-def _windows(image: Thumbnail) -> NDArray[np.float32]:
-    """Windows of all sizes and places, (N, 16, 16)."""
+def _windows(images: Thumbnail) -> NDArray[np.float32]:
+    """Windows of all sizes and places of images (N, 64, 64), (M, 16, 16)."""
     found = []
     for scale in _SCALES:
         side = round(_SIDE * scale)
-        places = sorted({*range(0, _SIDE - side, _STEP), _SIDE - side})
-        found += [_cells(image, top, left, side) for top in places for left in places]
-    return np.stack(found)
+        found.append(_cells(images, sorted({*range(0, _SIDE - side, _STEP), _SIDE - side}), side))
+    return np.concatenate(found)
 
 
-def _cells(image: NDArray[np.float32], top: int, left: int, side: int) -> NDArray[np.float32]:
-    """Sample a square window of (..., 64, 64) to (..., 16, 16), as means of 2x2 points."""
+def _cells(images: Thumbnail, places: Sequence[int], side: int) -> NDArray[np.float32]:
+    """Sample square windows of images (N, 64, 64), as means of 2x2 points.
+
+    Returns:
+        (N P P, 16, 16): a window for every row and column of the P ``places``.
+    """
     points = (np.arange(2 * _CELLS) + 0.5) * side / (2 * _CELLS)
-    rows, columns = (top + points).astype(int), (left + points).astype(int)
-    sampled = image[..., rows[:, None], columns]
-    cells: NDArray[np.float32] = sampled.reshape(*sampled.shape[:-2], _CELLS, 2, _CELLS, 2).mean(
-        axis=(-3, -1), dtype=np.float32
-    )
-    return cells
+    at = (np.array(places)[:, None] + points).astype(int)
+    sampled = images[:, at[:, None, :, None], at[:, None, :]]  # (N, P, P, 32, 32)
+    rows = sampled[..., ::2, :] + sampled[..., 1::2, :]
+    cells: NDArray[np.float32] = (rows[..., ::2] + rows[..., 1::2]) / 4
+    return cells.reshape(-1, _CELLS, _CELLS)
 
 
 _DCT = np.cos(

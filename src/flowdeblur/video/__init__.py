@@ -1,1 +1,1 @@
-"""Pictures and videos: reading, restoring and writing them, frame by frame."""
+"""Images and videos: reading, restoring and writing them, frame by frame."""

@@ -20,7 +20,7 @@ _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,a
 """FFmpeg's names of the formats that are read; scripts and playlists would open other files."""
 
 _JUMP_S = Fraction(1, 2)
-"""A time that lies further back than this is not jitter: two recordings were joined there."""
+"""A time further back than this is not jitter: two recordings were joined there."""
 
 _MATROSKA_TIME = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 

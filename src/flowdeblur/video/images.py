@@ -74,7 +74,7 @@ def read_image(path: Path) -> ImageArray:
     """Read an image upright, in RGB.
 
     Greyscale is repeated over the three channels, palettes are looked up, the EXIF orientation is
-    applied, an opaque alpha channel is dropped. Of a multi-picture JPEG the main image is read.
+    applied, an opaque alpha channel is dropped. Of a JPEG with several images the main one is read.
 
     Returns:
         (H, W, 3), uint8, or uint16 where the file has 16 bits per channel.

@@ -80,7 +80,7 @@ class VideoOutput:
 
 @dataclass
 class FolderOutput:
-    """A folder of PNG files, which an interrupted command can go on with."""
+    """A folder of PNG files, which an interrupted command can resume."""
 
     path: Path
     overwrite: bool
@@ -166,7 +166,7 @@ def collect(
     """Name an output in ``folder`` for each clip: videos as videos, folders as folders.
 
     Raises:
-        UserError: two clips have the same name, one lies in ``folder`` itself, or that cannot be
+        UserError: two clips have the same name, one is in ``folder`` itself, or that cannot be
             made.
     """
     if folder.is_file() or folder.suffix.lower() in (*SUFFIXES, *encoding.codec.suffixes):

@@ -1,8 +1,8 @@
 """The authors' released Caffe model as a network of this project.
 
-Their MATLAB scripts hand pictures to Caffe column by column, so the released network sees every
-picture transposed: its x is our y. Imported weights are those of the network that sees pictures as
-they are, and ``imported(picture)`` is ``transpose(caffe(transpose(picture)))``. For that,
+Their MATLAB scripts pass images to Caffe column by column, so the released network sees every
+image transposed: its x is our y. Imported weights are those of the network that sees images as
+they are, and ``imported(image)`` is ``transpose(caffe(transpose(image)))``. For that,
 
 - every kernel is transposed;
 - the two components of flow are exchanged, wherever one is written or read;
@@ -124,7 +124,7 @@ def _parameters(
 
 
 def _inputs(name: str, count: int) -> list[int]:
-    """Tell which of Caffe's input channels stands at each of ours."""
+    """Caffe's input channel for each of ours."""
     channels = list(range(count))
     if name in _READ_STATES:
         size = _READ_STATES[name]
@@ -135,7 +135,7 @@ def _inputs(name: str, count: int) -> list[int]:
 
 
 def _outputs(name: str, count: int) -> list[int]:
-    """Tell which of Caffe's output channels stands at each of ours."""
+    """Caffe's output channel for each of ours."""
     if name.endswith("rnnw"):
         return _in_blocks(_WEIGHT_BLOCKS, count // 4)
     return [1, 0] if name.startswith(("flow", "up")) else list(range(count))

@@ -67,11 +67,11 @@ def export(
         RuntimeFailureError: the written file computes something else than the network.
     """
     network = weights.load(source, allow=allow)
-    told = weights.describe(source)
+    described = weights.describe(source)
     facts = {
-        "flowdeblur": str(told["flowdeblur"]),
+        "flowdeblur": str(described["flowdeblur"]),
         "frame_offsets": str(list(network.frame_offsets)),
-        "licence": licence or str(told["licence"] or "not stated"),
+        "licence": licence or str(described["licence"] or "not stated"),
     }
     kind = FORMATS[path.suffix.lower()]
     reference = Restorer(network)

@@ -21,7 +21,7 @@ class Restorer(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        # Frozen, as an exported program has no gradients: it calls the operator's kernels alone.
+        # Frozen, as an exported program has no gradients: it calls only the operator's kernels.
         self.network = network.eval().requires_grad_(False)
         self.frames = len(network.frame_offsets)
 

@@ -104,7 +104,7 @@ def _sources(name: str, root: str, settings: Sequence[str]) -> dict[str, Verifia
             config = compose("train", overrides)
     except Exception as error:
         raise UserError(explain(error, overrides, "train")) from None
-    if "root" not in list(config.data):  # its value is missing still, and so "in" alone says no
+    if "root" not in list(config.data):  # its value is still missing, so that "in" is False
         raise UserError(f"{name}: is no data set in a folder, so that there is nothing to verify")
     OmegaConf.update(config, "data.root", root)
     node = plain(config)["data"]

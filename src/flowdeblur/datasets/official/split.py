@@ -26,7 +26,7 @@ class OfficialSplit(ABC):
         root: folder of the data set.
         split: which of the published ones.
         clips: names of the clips to take; None takes all.
-        without: names of clips to leave out.
+        exclude: names of clips to leave out.
         last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
             the missing successor; the paper leaves it out.
         first: number of the first frame of a clip to take, from 0.
@@ -36,7 +36,7 @@ class OfficialSplit(ABC):
     root: str
     split: str
     clips: Sequence[str] | None = None
-    without: Sequence[str] = ()
+    exclude: Sequence[str] = ()
     last_frame: bool = True
     first: int = 0
     every: int = 1
@@ -57,7 +57,7 @@ class OfficialSplit(ABC):
     @property
     def published(self) -> Published | None:
         """What the authors say is in the split, of the clips that are taken here."""
-        return self.splits[self.split].among(self.clips, self.without)
+        return self.splits[self.split].among(self.clips, self.exclude)
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
         """Find the clips and compare their names, numbers and sizes.
@@ -88,18 +88,18 @@ class OfficialSplit(ABC):
         return self._folders(complete=False).listing()
 
     def _folders(self, *, complete: bool) -> FrameFolders:
-        clips, without, published = self.clips, list(self.without), self.published
+        clips, exclude, published = self.clips, list(self.exclude), self.published
         if self.one_folder:
             complete = complete or self.split != "train"
             others = (each for name, each in self.splits.items() if name != self.split)
-            without += [clip for other in others for clip in other.lengths or ()]
+            exclude += [clip for other in others for clip in other.lengths or ()]
         if clips is None and complete and published is not None and published.lengths is not None:
             clips = list(published.lengths)
         return FrameFolders(
             self.root,
             *self.layout,
             clips=clips,
-            without=without,
+            exclude=exclude,
             last_frame=self.last_frame,
             first=self.first,
             every=self.every,

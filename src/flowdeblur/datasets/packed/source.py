@@ -28,7 +28,7 @@ class PackedFrames:
         root: the folder, or its address on a server, as https://... or s3://... .
         cache: folder for what is fetched from a server.
         clips: names of the clips to take; None takes all.
-        without: names of clips to leave out.
+        exclude: names of clips to leave out.
         last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
             the missing successor.
         first: number of the first frame of a clip to take, from 0.
@@ -38,7 +38,7 @@ class PackedFrames:
     root: str
     cache: str = "~/.cache/flowdeblur/packed"
     clips: Sequence[str] | None = None
-    without: Sequence[str] = ()
+    exclude: Sequence[str] = ()
     last_frame: bool = True
     first: int = 0
     every: int = 1
@@ -77,13 +77,13 @@ class PackedFrames:
 
     def _chosen(self, entries: list[PackedEntry]) -> list[PackedEntry]:
         names = [entry.name for entry in entries]
-        for name in [*(self.clips or ()), *self.without]:
+        for name in [*(self.clips or ()), *self.exclude]:
             if name not in names:
                 known = ", ".join(names)
                 raise UserError(f"{self.root}: clip {name} not found; available: {known}")
-        wanted = set(names if self.clips is None else self.clips) - set(self.without)
+        wanted = set(names if self.clips is None else self.clips) - set(self.exclude)
         if not wanted:
-            raise UserError(f"{self.root}: no clips selected; set `clips` and `without` otherwise")
+            raise UserError(f"{self.root}: no clips selected; set `clips` and `exclude` otherwise")
         return [entry for entry in entries if entry.name in wanted]
 
 

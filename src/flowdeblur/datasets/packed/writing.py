@@ -65,7 +65,7 @@ def pack(clips: Sequence[Clip], out: Path) -> list[PackedEntry]:
 
 
 def _plan(clip: Clip) -> dict[str, Any]:
-    """What a clip will be packed from, to see on going on that it is the same."""
+    """What a clip is packed from; compared when packing resumes."""
     paths = [*clip.blurry.values(), *clip.sharp.values()]
     return {
         "name": clip.name,

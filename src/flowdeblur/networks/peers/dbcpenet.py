@@ -17,7 +17,7 @@ SCALES = 3
 
 
 class DBCPeNet(Peer):
-    """An encoder-decoder at each of three scales, linked by the features of the scales beside it.
+    """An encoder-decoder at each of three scales, linked by features of neighbouring scales.
 
     Each predicts maps of its dark and bright channels on the way; the published training asks for
     sparse ones.

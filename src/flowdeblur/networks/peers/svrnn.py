@@ -1,7 +1,7 @@
 """Spatially variant RNNs for dynamic scene deblurring: SVRNN (Zhang et al., CVPR 2018).
 
 The conference predecessor of this project's network: the same recurrence, whose weights come from
-the blurry frame alone.
+the blurry frame only.
 """
 
 from __future__ import annotations
