@@ -3,107 +3,26 @@
 from __future__ import annotations
 
 import csv
-import html.parser
 import io
-import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
-import wandb
-import yaml
-from PIL import Image
+from tests.ablation.conftest import GAINS, frame_scores
 
 from flowdeblur.ablation.formats import to_latex, to_markdown
-from flowdeblur.ablation.jobs import SweepJob
 from flowdeblur.ablation.page import to_html
-from flowdeblur.ablation.results import add_published, collect
-from flowdeblur.ablation.sweep import Point
+from flowdeblur.ablation.results import add_published
 from flowdeblur.ablation.table import AblationTable, to_csv
-from flowdeblur.cli import main
-from flowdeblur.engine.configuration import config_dir
 from flowdeblur.errors import UserError
 
-ROOT = Path(__file__).parents[2]
-CONF = config_dir()
 EVERY_COLUMN = [
     *("paper_psnr", "paper_ssim", "psnr", "ssim", "difference", "same_frame", "parameters"),
     *("gflop", "milliseconds", "steps", "minutes"),
 ]
-COUNT = 40
-GAINS = {"ours": 2.0, "without_flow": 1.5, "without_rnns": 0.5}
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Three rows, two seeds each; those in `without` are missing."""
-
-    def table(without=(), reference=None, columns=None, **changes):
-        jobs = []
-        for row in ("without_rnns", "without_flow", "ours"):
-            for seed in (0, 1):
-                name = f"{row}-seed{seed}"
-                point = Point(row, name, {"ablation": row, "seed": seed}, ())
-                jobs.append(SweepJob(point, tmp_path / name))
-                if name not in without and not (tmp_path / name).exists():
-                    write_run(tmp_path / name, row, seed, **changes.get(name, {}))
-        return AblationTable("Table IV", collect(jobs, CONF / "ablation"), reference, columns)
-
-    return table
-
-
-def frame_scores(row, seed):
-    generator = np.random.default_rng([seed, len(row)])
-    blurry = np.linspace(24, 36, COUNT)
-    return blurry, blurry + GAINS[row] + generator.normal(0, 0.3, COUNT)
-
-
-def write_run(folder, name, seed, steps=600, scores=None, **changes):
-    (folder / "images" / "test").mkdir(parents=True)
-    blurry, psnr = frame_scores(name, seed)
-    flow = name == "ours"
-    lines = [["key", "psnr", "psnr_blurry", *(["motion_px", "psnr_same_frame"] * flow)]]
-    for n in range(COUNT):
-        motion = [12 - n / 4, psnr[n] - 0.5] if flow else []
-        lines.append([f"clip/{n}", psnr[n], blurry[n], *motion])
-    with (folder / "frames.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(lines)
-    test = {"psnr": psnr.mean(), "ssim": 0.9 + GAINS[name] / 100}
-    test |= {"psnr_blurry": blurry.mean(), "ssim_blurry": 0.85}
-    test |= scores or {}
-    if flow:
-        test["psnr_same_frame"] = psnr.mean() - 0.5
-    metrics = {
-        "steps": steps,
-        "seconds": 120.0,
-        "parameters": 8_281_696,
-        "test": test,
-        "history": [
-            {"step": step, "val/psnr": 20 + step / 100 + seed, "val/psnr_blurry": 25.0}
-            for step in (300, 600)
-        ],
-        "cost": {"size": [160, 160], "gflop": 5.25, "milliseconds": 30.5, "device": "a CPU"},
-    }
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    source = {"_target_": "flowdeblur.scenes.Scenes", "size": [160, 160], "split": "test"}
-    data = {"batch_size": 4, "patch": [128, 128], "test": source}
-    about = (CONF / "ablation" / f"{name}.yaml").read_text()
-    config = {"seed": seed, "model": name, "data": data, "row": yaml.safe_load(about)["row"]}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))
-    image = np.full((120, 160, 3), 100, np.uint8)
-    damaged = image.copy()
-    damaged[20:60, 100:140] = 0  # where the crop has to be
-    restored = image.copy()
-    restored[20:60, 100:140] = (10 * (list(GAINS).index(name) + 1), 0, 0)
-    shown = {"blurry": damaged, "sharp": image, "restored": restored}
-    if flow:
-        shown |= {"predicted_flow": image, "true_flow": image}
-    for what, pixels in shown.items():
-        Image.fromarray(pixels).save(folder / "images" / "test" / f"0_{what}.png")
 
 
 def cells(markdown):
@@ -299,89 +218,3 @@ def test_rows_that_are_only_published(make, tmp_path):
     (tmp_path / "published.yaml").write_text("theirs: 25.29")
     with pytest.raises(UserError, match=r"--published .*published.yaml: .*; write ROW"):
         add_published(rows, tmp_path / "published.yaml")
-
-
-def test_csv(make):
-    rows = {row["row"]: row for row in csv.DictReader(io.StringIO(to_csv(make())))}
-    assert float(rows["ours"]["psnr"]) == pytest.approx(
-        np.mean([frame_scores("ours", seed)[1].mean() for seed in (0, 1)]), rel=1e-12
-    )
-    assert rows["ours"]["psnr_difference"] == ""
-    assert float(rows["without_rnns"]["psnr_difference_high"]) < -1
-    assert rows["without_rnns"]["psnr_same_frame"] == ""
-
-
-class Page(html.parser.HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.addresses, self.open, self.images = [], [], []
-        self.feed(text)
-        assert self.open == ["html"]
-
-    def handle_starttag(self, tag, attributes):
-        self.addresses += [value for key, value in attributes if key in ("src", "href")]
-        if tag == "img":
-            self.images.append(dict(attributes))
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        pass
-
-    def handle_endtag(self, tag):
-        if tag != "html":
-            assert self.open.pop() == tag
-
-
-def test_the_page_needs_nothing_but_itself(make):
-    text = to_html(make())
-    page = Page(text.replace("</html>", ""))
-    assert page.images
-    assert all(each.startswith("data:image/png;base64,") for each in page.addresses)
-    assert not re.search(r"https?:|url\(['\"]?[^#]|@import", text)
-    assert "<script" not in text
-    expected = scipy.stats.spearmanr([30.58, 30.11, 28.84], [2, 1.5, 0.5]).statistic
-    assert f"is {expected:.2f} [1.00, 1.00] over 3 rows" in text
-
-
-def test_crops_show_where_the_blur_is_from_every_row(make):
-    import base64
-
-    page = Page(to_html(make()).replace("</html>", ""))
-    crops = {}
-    for image in page.images:
-        file = io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))
-        crops.setdefault(image["alt"], []).append(np.asarray(Image.open(file)))
-    assert [each.shape for each in crops["restored"]] == [(96, 96, 3)] * 3
-    for pixels, value in zip(crops["restored"], (30, 20, 10), strict=True):
-        inside = (pixels == (value, 0, 0)).all(axis=2)
-        assert inside.sum() == 40 * 40
-    assert len(crops["predicted flow"]) == len(crops["true flow"]) == 1
-
-
-def test_motion_of_frames_is_known_from_the_rows_that_know_flow(make):
-    text = to_html(make())
-    assert "mean motion (px a frame)" in text
-    assert "40 frames in 4 equal parts" in text
-    assert "2.2 to 4.7" in text  # 12 - n / 4 runs from 2.25 to 12
-
-
-def test_where_no_row_knows_flow_motion_is_taken_from_the_blur(make):
-    text = to_html(make(without=["ours-seed0", "ours-seed1"], reference="without_rnns"))
-    assert "PSNR of the blurry frame (dB)" in text
-
-
-def test_the_command_makes_a_table_of_wandb(make, tmp_path, monkeypatch):
-    make()
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    wandb.teardown()  # it reads the environment once
-    command = ["ablate", "table", str(ROOT / "sweeps" / "table4.yaml"), "--runs", str(tmp_path)]
-    rows = ["ablation=ours,without_flow,without_rnns", "seed=0,1"]
-    assert main([*command, "--wandb", "flowdeblur", "--format", "csv", *rows]) == 0
-    (path,) = tmp_path.rglob("media/table/*.table.json")
-    content = json.loads(path.read_text())
-    tabled = {row[0]: dict(zip(content["columns"], row, strict=True)) for row in content["data"]}
-    assert tabled.keys() == {"ours", "without_flow", "without_rnns"}
-    mean = np.mean([frame_scores("ours", seed)[1].mean() for seed in (0, 1)])
-    assert tabled["ours"]["psnr"] == pytest.approx(mean)
-    assert tabled["without_flow"]["psnr_same_frame"] is None

@@ -148,7 +148,7 @@ def surplus(root: Path) -> None:
     write_image(root / "train/a/sharp/00009.png", make_image(0))
 
 
-def not_a_image(root: Path) -> None:
+def not_an_image(root: Path) -> None:
     (root / "train/a/blurry/00001.png").write_text("no image")
 
 
@@ -159,7 +159,7 @@ def not_a_image(root: Path) -> None:
         (other_size, r"sharp/00003.png: is 72x81 pixels, but the clip began with 72x80"),
         (missing, r"blurry/00003.png: has no sharp frame of this name"),
         (surplus, r"train/a/sharp: contains 6 frames, but .*train/a/blurry contains 5"),
-        (not_a_image, r"blurry/00001.png: is truncated or not an image"),
+        (not_an_image, r"blurry/00001.png: is truncated or not an image"),
     ],
 )
 def test_clips_that_do_not_belong_together_are_named_at_once(root, damage, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
@@ -32,6 +33,19 @@ def run(tmp_path, cache):
     return start
 
 
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, cache):
+    """Train the same run without an interruption, once for each choice of overrides."""
+
+    @functools.cache
+    def folder_of(*overrides):
+        path = tmp_path_factory.mktemp("straight") / "run"
+        assert main(["train", *TINY, *BUDGET, cache, f"hydra.run.dir={path}", *overrides]) == 0
+        return path
+
+    return folder_of
+
+
 def signal_in(number, **where):
     values = ",".join(f"{key}:{value}" for key, value in where.items())
     return f"+callbacks.signal={{_target_:tests.engine.runs.Signal,number:{int(number)},{values}}}"
@@ -42,10 +56,10 @@ def signal_in(number, **where):
     ("number", "step", "saved"), [(signal.SIGTERM, 2, 3), (signal.SIGUSR1, 3, 5)]
 )
 def test_a_signalled_run_saves_and_ends_as_if_nothing_had_happened(
-    number, step, saved, run, capsys
+    number, step, saved, run, straight, capsys
 ):
     extra = ["callbacks=ema", "data.device_batch_size=2"]
-    _, straight = run(*extra, folder="straight")
+    expected = straight(*extra)
     status, folder = run(*extra, signal_in(number, step=step))
     assert status == 128 + number
     assert (
@@ -55,33 +69,32 @@ def test_a_signalled_run_saves_and_ends_as_if_nothing_had_happened(
     assert not (folder / "metrics.json").exists()
     status, _ = run(*extra)
     assert status == 0
-    assert largest_difference(folder, straight) == 0
+    assert largest_difference(folder, expected) == 0
     for section in ("val", "test", "history"):
-        assert metrics_of(folder)[section] == metrics_of(straight)[section]
+        assert metrics_of(folder)[section] == metrics_of(expected)[section]
     assert signal.getsignal(number) == signal.SIG_DFL
 
 
 @pytest.mark.parametrize("when", [{"step": 5}, {"validation": 6}])
-def test_a_signal_in_the_last_step_is_not_lost(when, run, capsys):
-    _, straight = run(folder="straight")
+def test_a_signal_in_the_last_step_is_not_lost(when, run, straight, capsys):
     status, folder = run(signal_in(signal.SIGUSR1, **when))
     assert status == 128 + signal.SIGUSR1
     assert "stopped by SIGUSR1 after step 6, with a checkpoint" in capsys.readouterr().err
     assert run()[0] == 0
-    assert largest_difference(folder, straight) == 0
-    assert metrics_of(folder)["history"] == metrics_of(straight)["history"]
+    assert largest_difference(folder, straight()) == 0
+    assert metrics_of(folder)["history"] == metrics_of(straight())["history"]
 
 
-def test_a_run_may_resume_with_other_device_batches(run):
+def test_a_run_may_resume_with_other_device_batches(run, straight):
     """Fewer batches a step than before: the same samples, the same validations."""
     many, few = "data.device_batch_size=1", "data.device_batch_size=2"
-    _, straight = run(few, folder="straight")
     status, folder = run(many, signal_in(signal.SIGTERM, step=2))
     assert (status, metrics_left(folder)) == (128 + signal.SIGTERM, 3)
     assert run(few)[0] == 0
-    assert largest_difference(folder, straight) < 1e-4
+    expected = straight(few)
+    assert largest_difference(folder, expected) < 1e-4
     steps = [each["step"] for each in metrics_of(folder)["history"]]
-    assert steps == [each["step"] for each in metrics_of(straight)["history"]] == [2, 4, 6]
+    assert steps == [each["step"] for each in metrics_of(expected)["history"]] == [2, 4, 6]
 
 
 def metrics_left(folder):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +14,8 @@ from tests.ops.oracle import TOLERANCE, assert_matches_oracle, error, make_input
 from flowdeblur.ops import _cpu, spatially_variant_rnn, spatially_variant_rnn_reference
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+
+
 IMPLEMENTATIONS = pytest.mark.parametrize(
     "operator", [spatially_variant_rnn, spatially_variant_rnn_reference]
 )
@@ -261,47 +262,3 @@ def test_only_one_input_needs_a_gradient():
         error(torch.autograd.grad(spatially_variant_rnn(features, w), w, grad)[0], expected_w)
         < 1e-14
     )
-
-
-@IMPLEMENTATIONS
-@pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 0, 4, 5), (2, 3, 0, 5), (2, 3, 4, 0)])
-def test_nothing_in_nothing_out(operator, shape):
-    features, weights, _ = make_inputs(*shape)
-    features.requires_grad_()
-    states = operator(features, weights)
-    assert states.shape == weights.shape
-    states.sum().backward()
-    assert features.grad.shape == features.shape
-
-
-@pytest.mark.parametrize(
-    ("features", "weights", "message"),
-    [
-        (torch.zeros(3, 4, 5), torch.zeros(12, 4, 5), r"\(B, C, H, W\).*\(3, 4, 5\)"),
-        (torch.zeros(1, 2, 4, 5), torch.zeros(1, 6, 4, 5), r"\(1, 8, 4, 5\).*\(1, 6, 4, 5\)"),
-        (torch.zeros(1, 2, 4, 5), torch.zeros(1, 8, 5, 4), r"\(1, 8, 4, 5\).*\(1, 8, 5, 4\)"),
-        (torch.zeros(1, 2, 4, 5), torch.zeros(1, 8, 4, 5).half(), "one type.*float32.*float16"),
-        (torch.zeros(1, 1, 2, 2).int(), torch.zeros(1, 4, 2, 2).int(), "one type.*int32"),
-        (torch.zeros(1, 1, 2, 2), torch.zeros(1, 4, 2, 2, device="meta"), "device.*cpu.*meta"),
-    ],
-)
-def test_wrong_inputs_are_named(features, weights, message):
-    with pytest.raises(ValueError, match=message):
-        spatially_variant_rnn(features, weights)
-
-
-def test_autocast_casts_nothing():
-    features, weights, _ = make_inputs(1, 1, 4, 5)
-    with torch.autocast("cpu", torch.bfloat16):
-        states = spatially_variant_rnn(features, weights, tanh=True)
-    assert states.dtype == torch.float32
-    assert torch.equal(states, spatially_variant_rnn(features, weights, tanh=True))
-
-
-def test_the_example_in_the_docstring():
-    examples = doctest.DocTestFinder().find(
-        spatially_variant_rnn,
-        "example",
-        globs={"torch": torch, "spatially_variant_rnn": spatially_variant_rnn},
-    )
-    assert [doctest.DocTestRunner().run(example) for example in examples] == [(0, 3)]

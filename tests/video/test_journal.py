@@ -98,7 +98,7 @@ def test_the_origin_follows_input_weights_and_options(tmp_path):
     assert len(others) == 5
 
 
-def test_a_image_that_cannot_be_decoded_is_copied(tmp_path):
+def test_an_image_that_cannot_be_decoded_is_copied(tmp_path):
     broken = tmp_path / "1.jpg"
     broken.write_bytes(b"not an image")
     with writing_images(Journal(tmp_path / "out", "origin")) as sink:

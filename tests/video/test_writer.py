@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
-from av.stream import Disposition
 from PIL import Image
 from tests.disk import room_for
-from tests.video.clips import decode, make_clip, make_image, number, psnr, sound_packets
+from tests.video.clips import decode, make_clip, make_image, number, psnr
 
 from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.video.clip import Frame, VideoFormat
-from flowdeblur.video.codecs import FFV1, H264, HEVC, PRORES, Encoding
+from flowdeblur.video.codecs import H264, Encoding
 from flowdeblur.video.colour import Colour
 from flowdeblur.video.journal import Journal
 from flowdeblur.video.reader import VideoReader
@@ -132,192 +130,9 @@ def test_rotated_videos_are_written_upright(tmp_path):
     assert psnr(decode(path)[0][1], np.rot90(make_image(0), -1)) > 35
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("aac", ".mp4"), ("pcm_s16le", ".mkv")])
-def test_sound_is_copied_as_it_is(tmp_path, codec, suffix):
-    source = make_clip(tmp_path / f"in{suffix}", 40, sound=codec)
-    path = copy(source, tmp_path / f"out{suffix}")
-    assert len(sound_packets(source)) >= (10 if codec == "aac" else 1)
-    assert sound_packets(path) == sound_packets(source)
-    assert [time for time, _ in decode(path)] == [time for time, _ in decode(source)]
-
-
-def test_title_and_date_are_kept(tmp_path):
-    source, path = tmp_path / "in.mp4", tmp_path / "out.mp4"
-    plain = make_clip(tmp_path / "plain.mp4", 2)
-    facts = {"title": "A walk", "creation_time": "2019-05-06T11:13:28.000000Z"}
-    with av.open(str(plain)) as container, av.open(str(source), "w") as titled:
-        titled.metadata.update(facts)
-        video = titled.add_stream_from_template(container.streams.video[0])
-        for packet in container.demux(video=0):
-            if packet.size:
-                packet.stream = video
-                titled.mux(packet)
-    copy(source, path)
-    with av.open(str(path)) as container:
-        assert facts.items() <= container.metadata.items()
-
-
-@pytest.fixture
-def titled(tmp_path):
-    """A video with sound, subtitles and chapters."""
-    path, text = tmp_path / "in.mkv", tmp_path / "a.srt"
-    plain = make_clip(tmp_path / "plain.mkv", 40, sound="aac")
-    text.write_text(
-        "1\n00:00:00,100 --> 00:00:00,500\nHello\n\n2\n00:00:01,000 --> 00:00:01,200\nYou\n"
-    )
-    chapters = [
-        {"id": i, "start": 600 * i, "end": 600 * (i + 1), "time_base": Fraction(1, 1000)}
-        | {"metadata": {"title": f"part {i}"}}
-        for i in range(2)
-    ]
-    with (
-        av.open(str(plain)) as container,
-        av.open(str(text)) as lines,
-        av.open(str(path), "w") as target,
-    ):
-        target.set_chapters(chapters)
-        originals = [*container.streams, lines.streams.subtitles[0]]
-        copies = {each: target.add_stream_from_template(each) for each in originals}
-        copies[originals[1]].metadata["language"] = "fra"
-        copies[originals[2]].metadata["language"] = "swe"
-        copies[originals[2]].disposition = Disposition.forced
-        for source in (container, lines):
-            for packet in source.demux():
-                if packet.size:
-                    packet.stream = copies[packet.stream]
-                    target.mux(packet)
-    return path
-
-
-def subtitles(path):
-    with av.open(str(path)) as container:
-        packets = container.demux(container.streams.subtitles[0])
-        return [(float(each.pts * each.time_base), bytes(each)) for each in packets if each.size]
-
-
-def test_subtitles_and_chapters_are_copied(titled, tmp_path, caplog):
-    path = copy(titled, tmp_path / "out.mkv")
-    assert [text for _, text in subtitles(path)] == [b"Hello", b"You"]
-    assert subtitles(path) == subtitles(titled)
-    assert sound_packets(path) == sound_packets(titled)
-    with av.open(str(path)) as container:
-        assert [each.language for each in container.streams] == [None, "fra", "swe"]
-        assert container.streams[2].disposition == Disposition.forced
-        chapters = [
-            (each["start"] * each["time_base"], each["metadata"]["title"])
-            for each in container.chapters()
-        ]
-    assert chapters == [(0, "part 0"), (Fraction(3, 5), "part 1")]
-    assert caplog.messages == []
-
-
-def test_subtitles_that_do_not_fit_are_announced_as_left_out(titled, tmp_path, caplog):
-    path = copy(titled, tmp_path / "out.mp4")
-    assert caplog.messages == [f"{titled}: not copied: 1 x subtitle"]
-    assert len(decode(path)) == 40
-
-
-def test_sound_that_does_not_fit_is_refused(tmp_path):
-    source = make_clip(tmp_path / "in.mkv", sound="pcm_s16le")
-    with pytest.raises(
-        UserError, match=r"out\.m4v: .* cannot contain pcm_s16le sound; name a \.mkv"
-    ):
-        copy(source, tmp_path / "out.m4v")
-    assert list(tmp_path.iterdir()) == [source]
-
-
 def test_other_suffixes_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"a\.avi: h264 goes into \.mp4, \.m4v, \.mov, \.mkv files"):
         write(tmp_path / "a.avi", frames(1))
-
-
-@pytest.mark.parametrize(
-    ("codec", "suffix", "encoded"),
-    [
-        (HEVC, ".mp4", "yuv420p"),
-        (HEVC, ".mkv", "yuv420p"),
-        (PRORES, ".mov", "yuv422p10le"),
-        (PRORES, ".mkv", "yuv422p10le"),
-        (FFV1, ".mkv", "bgr0"),
-    ],
-)
-def test_codecs(tmp_path, codec, suffix, encoded):
-    encoding = Encoding(codec)
-    path = write(tmp_path / f"a{suffix}", frames(8, (96, 128)), encoding=encoding)
-    written = decode(path)
-    assert first_stream(path)[1] == encoded
-    assert [time for time, _ in written] == pytest.approx([i / 25 for i in range(8)], abs=1e-3)
-    for index, frame in enumerate(VideoReader(path)):
-        image = frame.image // 257 if frame.image.dtype == np.uint16 else frame.image
-        assert psnr(image, make_image(index, (96, 128))) > (90 if codec is FFV1 else 38)
-
-
-def test_hevc_has_the_tag_that_players_look_for(tmp_path):
-    path = write(tmp_path / "a.mp4", frames(2, (96, 128)), encoding=Encoding(HEVC))
-    with av.open(str(path)) as container:
-        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
-
-
-@pytest.mark.parametrize(
-    ("codec", "suffix", "levels"), [(HEVC, ".mp4", 3), (PRORES, ".mov", 1), (FFV1, ".mkv", 0)]
-)
-def test_deep_frames_keep_more_than_8_bits(tmp_path, codec, suffix, levels):
-    """A slow ramp, which 8 bits would turn into steps of 257."""
-    ramp = np.linspace(20000, 24000, 128).astype(np.uint16)
-    deep = np.ascontiguousarray(np.broadcast_to(ramp[:, None], (96, 128, 3)))
-    clip = [Frame(deep, str(i), Fraction(i, 25)) for i in range(2)]
-    encoding = Encoding(codec, None if codec.crf is None else 1)
-    path = write(tmp_path / f"a{suffix}", clip, replace(FORMAT, deep=True), encoding=encoding)
-    reader = VideoReader(path)
-    assert reader.format.deep
-    for frame in reader:
-        assert frame.image.dtype == np.uint16
-        columns = frame.image.mean((0, 2))
-        assert np.abs(columns - ramp).max() <= 64 * levels
-        if levels == 0:
-            np.testing.assert_array_equal(frame.image, deep)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_short_deep_clips_are_decoded_in_the_order_of_their_times(tmp_path, count):
-    """Ten times, because x265 leaves such clips' decoding times to chance."""
-    clip = [
-        replace(each, image=each.image.astype(np.uint16) * 257) for each in frames(count, (96, 128))
-    ]
-    for attempt in range(10):
-        path = tmp_path / f"{attempt}.mp4"
-        write(path, clip, replace(FORMAT, deep=True), encoding=Encoding(HEVC))
-        with av.open(str(path)) as container:
-            packets = [each for each in container.demux(video=0) if each.size]
-        decoded = [each.dts for each in packets]
-        assert decoded == sorted(decoded)
-        assert decoded[0] >= -3 * packets[0].duration
-        assert all(each.dts <= each.pts for each in packets)
-        assert len(list(VideoReader(path))) == count
-
-
-def test_prores_of_a_full_range_clip_keeps_its_colours(tmp_path):
-    full = replace(FORMAT, colour=Colour(1, 2))
-    path = write(tmp_path / "a.mov", frames(2, (96, 128)), full, encoding=Encoding(PRORES))
-    (first, _) = VideoReader(path)
-    assert psnr(np.round(first.image / 257), make_image(0, (96, 128))) > 38
-
-
-def test_deep_frames_in_h264_are_announced(tmp_path, caplog):
-    write(tmp_path / "a.mp4", frames(1), replace(FORMAT, deep=True))
-    assert caplog.messages == [
-        f"{tmp_path}/a.mp4: frames of more than 8 bits are written in 8; --codec hevc keeps 10"
-    ]
-
-
-@pytest.mark.parametrize("option", ["crf", "preset"])
-def test_options_that_a_codec_has_not_are_refused(option):
-    with pytest.raises(UserError, match=rf"--{option}: prores has no such setting; leave it out"):
-        Encoding(PRORES, **{option: 1})
-
-
-def test_a_slower_preset_is_handed_on():
-    assert Encoding(preset="veryslow").options == {"crf": "17", "preset": "veryslow"}
 
 
 def noise(count):

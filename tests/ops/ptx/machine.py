@@ -8,12 +8,12 @@ branch that divides a block, or the accesses that ``memory.py`` refuses. Approxi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.ops.ptx.arithmetic import COMPARISONS, FUNCTIONS
 from tests.ops.ptx.memory import Memory, Threads
 from tests.ops.ptx.program import Instruction, Program
 
@@ -180,14 +180,14 @@ class Machine:
             value = self._shift(name, _TYPES[modifiers[-1]], operands)
         elif name == "setp":
             value = self._compare(modifiers, operands)
-        elif name in _FUNCTIONS:
+        elif name in FUNCTIONS:
             dtype = _TYPES[modifiers[-1]]
             wide = (
                 np.dtype(_WIDER[dtype.str[1:]]) if name == "fma" or "wide" in modifiers else dtype
             )
             inputs = [self._read(x, dtype).astype(wide) for x in operands[:2]]
             inputs += [self._read(x, wide if "wide" in modifiers else dtype) for x in operands[2:]]
-            value = _FUNCTIONS[name](*inputs)
+            value = FUNCTIONS[name](*inputs)
             value = value.astype(dtype) if name == "fma" else value
         else:
             raise NotImplementedError(str(instruction))
@@ -221,7 +221,7 @@ class Machine:
         unordered = unordered | (right != right)
         unsigned_names = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}
         comparison = unsigned_names.get(comparison, comparison)
-        value = _COMPARISONS[comparison[:2]](left, right) & ~unordered
+        value = COMPARISONS[comparison[:2]](left, right) & ~unordered
         if len(comparison) == 3:  # ltu and the like hold for NaN, too
             value = value | unordered
         if len(operands) == 3:  # a second condition
@@ -282,41 +282,3 @@ class Machine:
             self._memory["shared"] = Memory(size + 1024)
             self._memory["shared"].allocate(size, 0)
         return 256
-
-
-def _divide(left: Array, right: Array) -> Array:
-    if left.dtype.kind == "f":
-        return left / right
-    quotient = np.abs(left) // np.maximum(np.abs(right), 1)
-    return np.where((left < 0) ^ (right < 0), -quotient, quotient)
-
-
-_FUNCTIONS: dict[str, Callable[..., Array]] = {
-    "mov": np.array,
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "mad": lambda a, b, c: a * b + c,
-    "fma": lambda a, b, c: a * b + c,
-    "div": _divide,
-    "rem": np.fmod,
-    "neg": np.negative,
-    "abs": np.abs,
-    "min": np.minimum,
-    "max": np.maximum,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
-    "not": np.invert,
-    "bfe": lambda x, start, length: x >> start & ((1 << length.astype(x.dtype)) - 1),
-    "ex2": np.exp2,
-    "rcp": np.reciprocal,
-}
-_COMPARISONS = {
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-}
