@@ -1,6 +1,6 @@
 """The model card's figure and scores.
 
-python -m benchmarks.model_card picture STRATA docs/images/model_card_strata.jpg [--weights default]
+python -m benchmarks.model_card figure STRATA docs/images/model_card_strata.jpg [--weights default]
 python -m benchmarks.model_card scores EVALUATION
 
 STRATA is a folder of `flowdeblur data strata`. The first frame of each clip and stratum is taken,
@@ -45,7 +45,7 @@ def psnr(image: torch.Tensor, sharp: torch.Tensor) -> float:
     return float(-10 * (rounded - sharp).square().mean().log10())
 
 
-def picture(strata: Path, out: Path, weights: str) -> None:
+def figure(strata: Path, out: Path, weights: str) -> None:
     """Draw and save blurry, restored and sharp crops of every stratum of blur length."""
     network = flowdeblur.load(weights)
     rows = []
@@ -98,15 +98,15 @@ def main() -> None:
     """Run one of the two."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    drawing = commands.add_parser("picture")
+    drawing = commands.add_parser("figure")
     drawing.add_argument("strata", type=Path)
     drawing.add_argument("out", type=Path)
     drawing.add_argument("--weights", default="default")
     scoring = commands.add_parser("scores")
     scoring.add_argument("evaluation", type=Path)
     arguments = parser.parse_args()
-    if arguments.command == "picture":
-        picture(arguments.strata, arguments.out, arguments.weights)
+    if arguments.command == "figure":
+        figure(arguments.strata, arguments.out, arguments.weights)
     else:
         print(scores(arguments.evaluation))
 

@@ -41,7 +41,7 @@ def richardson_lucy(
         return reblur(image, trail, duty_cycle, gamma=1)
 
     with torch.enable_grad():
-        _, transpose = torch.func.vjp(blur, torch.full_like(light, 0.5))  # blur is linear
+        transpose = torch.func.vjp(blur, torch.full_like(light, 0.5))[1]  # blur is linear
     (coverage,) = transpose(torch.ones_like(light))
     estimate = light
     for _ in range(iterations):

@@ -1,4 +1,4 @@
-"""Sharp frames of videos, as textures of rendered scenes: many more pictures than photographs."""
+"""Sharp frames of videos, as textures of rendered scenes: many more images than photographs."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def _cells(images: Thumbnail, places: Sequence[int], side: int) -> NDArray[np.fl
     at = (np.array(places)[:, None] + points).astype(int)
     sampled = images[:, at[:, None, :, None], at[:, None, :]]  # (N, P, P, 32, 32)
     rows = sampled[..., ::2, :] + sampled[..., 1::2, :]
-    cells: NDArray[np.float32] = (rows[..., ::2] + rows[..., 1::2]) / 4
+    cells: NDArray[np.float32] = (rows[..., ::2] + rows[..., 1::2]) * np.float32(0.25)
     return cells.reshape(-1, _CELLS, _CELLS)
 
 
