@@ -205,8 +205,8 @@ class RunFolder:
         progress = Progress(step, max_steps, steps_per_second, seconds_left)
         write_text(self.path / _PROGRESS, json.dumps(asdict(progress)) + "\n")
 
-    def write_frames(self, scores: Sequence[Mapping[str, float | str]]) -> None:
-        """Write ``frames.csv``: a line for each frame, which all have the same scores."""
+    def write_frames(self, scores: Sequence[Mapping[str, float | str | None]]) -> None:
+        """Write ``frames.csv``: a line for each frame, which all have the same scores, some of them empty."""
         text = io.StringIO()
         writer = csv.DictWriter(text, list(scores[0]) if scores else ["key"])
         writer.writeheader()

@@ -59,6 +59,7 @@ class RunResult:
         history: validation scores, each with its ``step``.
         about: label and published numbers of the run's row.
         settings: the sections of the configuration that make the run what it is.
+        lower_is_better: names of the scores of which a lower one is better.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class RunResult:
     history: Sequence[Scores] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    lower_is_better: frozenset[str] = frozenset()
 
     def image(self, frame: int, what: str) -> Path | None:
         """Path of an image of a test frame, by its place and content, if there is one."""
@@ -108,6 +110,7 @@ def read_result(folder: Path, metrics: Mapping[str, Any]) -> RunResult:
             history=[numbers(entry) for entry in metrics.get("history", [])],
             about=_about(config.get("row") or {}),
             settings={key: config.get(key) for key in (*SAME_RUN, "trainer")},
+            lower_is_better=frozenset(map(str, metrics.get("lower_is_better", ()))),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
@@ -150,13 +153,16 @@ def read_scored_frames(folder: Path, frames: Path, run: RunResult) -> RunResult:
 
 
 def read_frames(path: Path) -> dict[str, dict[str, float]]:
-    """Read scores of frames by key.
+    """Read scores of frames by key; an empty cell is a score that the frame does not have.
 
     Raises:
         ValueError: a score is not a number, or there is no frame.
     """
     with path.open(newline="") as file:
-        frames = {line.pop("key"): numbers(line, text=True) for line in csv.DictReader(file)}
+        frames = {
+            line.pop("key"): numbers({name: x for name, x in line.items() if x != ""}, text=True)
+            for line in csv.DictReader(file)
+        }
     if not frames:
         raise ValueError(f"{path.name} has no frames")
     return frames

@@ -179,14 +179,16 @@ class AblationTable:
         return self._column(key, heading, lambda row: _text(row.fact(key), digits))
 
     def _scores(self, name: str, heading: str, digits: int) -> Column:
-        column = _best(name, heading, [row.mean(name) for row in self.rows], digits)
+        lower = any(name in each.lower_is_better for row in self.rows for each in row.results)
+        values = [row.mean(name) for row in self.rows]
+        column = _best(name, f"{heading} (lower is better)" if lower else heading, values, digits, lower)
         cells = []
         for row, cell in zip(self.rows, column.cells, strict=True):
             deviation = row.deviation(name)
             spread = f" ± {deviation:.{digits}f}" if deviation is not None else ""
             damaged = f" ({len(row.damage)} damaged)" if row.damage and name == "psnr" else ""
             cells.append((row.missing if name == "psnr" else None) or cell + spread + damaged)
-        return Column(name, heading, cells, column.best)
+        return Column(name, column.heading, cells, column.best)
 
     def _compare(self, row: AblationRow) -> str:
         if row.name not in self.differences:
@@ -244,11 +246,13 @@ def _difference(row: AblationRow, base: AblationRow) -> tuple[float, float, floa
     return float(differences.mean()), *bootstrap_interval(differences)
 
 
-def _best(key: str, heading: str, values: Sequence[float | None], digits: int) -> Column:
-    """Numbers of which the highest is best; as printed, so that equals are equal."""
+def _best(
+    key: str, heading: str, values: Sequence[float | None], digits: int, lower: bool = False
+) -> Column:
+    """Numbers of which the highest or lowest is best; as printed, so that equals are equal."""
     cells = [_text(value, digits) for value in values]
     known = [value for value in values if value is not None]
-    top = _text(max(known), digits) if len(known) > 1 else None
+    top = _text((min if lower else max)(known), digits) if len(known) > 1 else None
     return Column(key, heading, cells, frozenset(n for n, cell in enumerate(cells) if cell == top))
 
 

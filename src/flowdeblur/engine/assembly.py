@@ -19,7 +19,8 @@ from flowdeblur.engine import cluster
 from flowdeblur.engine.checkpoints import AtomicCheckpointIO
 from flowdeblur.engine.configuration import instantiate
 from flowdeblur.errors import UserError
-from flowdeblur.evaluation.metrics import FrameMetric, PerFrame
+from flowdeblur.evaluation.metrics import PerFrame
+from flowdeblur.evaluation.scorer import AnyMetric
 from flowdeblur.extras import import_extra
 from flowdeblur.networks.contract import require_network
 from flowdeblur.networks.flow_part import flow_parameters, predicts_flow
@@ -82,7 +83,7 @@ def make_task(settings: Mapping[str, Any], network: Network) -> Task:
     return task
 
 
-def make_metrics(settings: Mapping[str, Any]) -> dict[str, FrameMetric]:
+def make_metrics(settings: Mapping[str, Any]) -> dict[str, AnyMetric]:
     """Build the metrics by name; an entry of null is left out."""
     metrics = {
         name: instantiate(node, f"metrics.{name}")

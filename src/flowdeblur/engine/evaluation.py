@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from flowdeblur.blur.dis_flow import DenseInverseSearch
 from flowdeblur.data import DataModule
 from flowdeblur.datasets.official.single_images import SingleImages
 from flowdeblur.devices import find_device
+from flowdeblur.engine.assembly import make_metrics
 from flowdeblur.engine.configuration import check_values, instantiate, plain
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.motion import MotionBins
@@ -37,8 +39,10 @@ from flowdeblur.evaluation.restorers import (
     Restorer,
     RichardsonLucy,
     SameFrame,
+    SharpFrame,
 )
-from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, score
+from flowdeblur.evaluation.scorer import AnyMetric, PairMetric, follows, lower_is_better
+from flowdeblur.evaluation.scoring import Chosen, Evaluation, Observer, choose, score
 from flowdeblur.evaluation.temporal import WarpError
 from flowdeblur.files import filling, sha256, write_text
 from flowdeblur.networks.contract import require_network
@@ -55,6 +59,7 @@ class Request:
         allow: packages besides flowdeblur whose classes the weights file may name.
         predictions: a folder of restored frames, instead of weights.
         split: split of the data to score.
+        sharp: whether to score the sharp frames themselves too.
         same_frame: whether the current frame is also restored from itself, given as all frames.
         deconvolution: whether to also deconvolve along the predicted flow.
         motion_bins: edges of the bins in pixels.
@@ -70,6 +75,7 @@ class Request:
     allow: Sequence[str]
     predictions: str | None
     split: Literal["train", "val", "test"]
+    sharp: bool
     same_frame: bool
     deconvolution: bool
     motion_bins: Sequence[float]
@@ -112,7 +118,7 @@ def evaluate(config: DictConfig) -> str:
         RuntimeFailureError: a network's output is not finite, memory does not suffice, ...
     """
     settings = plain(config)
-    groups = {name: settings.pop(name, None) for name in ("data", "protocols", "model")}
+    groups = {name: settings.pop(name, None) for name in ("data", "protocols", "model", "metrics")}
     check_values(settings, Request)
     request = Request(**settings)
     folder = Path(request.run_dir)
@@ -121,8 +127,10 @@ def evaluate(config: DictConfig) -> str:
     motion = MotionBins(request.motion_bins)
     if not groups["protocols"]:
         raise UserError("protocols: choose at least one, such as protocols=all_frames")
-    protocols: dict[str, Protocol] = {
-        name: instantiate(node, f"protocols.{name}") for name, node in groups["protocols"].items()
+    further = make_metrics({"metrics": groups["metrics"] or {}})
+    protocols = {
+        name: _extended(instantiate(node, f"protocols.{name}"), further)
+        for name, node in groups["protocols"].items()
     }
     device = find_device(request.device, "device=")
     restoring = _restoring(request, groups["model"], device)
@@ -138,6 +146,9 @@ def evaluate(config: DictConfig) -> str:
         raise UserError("warp_error: the data are single images, not clips; leave it out")
     samples = source.open(restoring.frame_offsets, restoring.flow_offsets)
     chosen = {name: choose(name, each, samples.keys) for name, each in protocols.items()}
+    _check_successive(further, chosen)
+    if request.sharp:
+        restoring.methods["sharp"] = SharpFrame()
     for method in restoring.methods.values():
         if isinstance(method, FromFolder):
             method.require(sorted({key for each in chosen.values() for key in each.keys}))
@@ -170,6 +181,8 @@ def evaluate(config: DictConfig) -> str:
         "data": groups["data"].get(request.split) or groups["data"]["val"],
         "device": f"{device}, torch {torch.__version__}",
         "seconds": time.perf_counter() - start,
+        "lower_is_better": [name for name, each in further.items() if lower_is_better(each)],
+        "metrics": groups["metrics"],
         "protocols": {
             name: {**summary, "settings": groups["protocols"][name]}
             for name, summary in summaries.items()
@@ -180,7 +193,28 @@ def evaluate(config: DictConfig) -> str:
         metrics["warp_error"] = {"flow": DenseInverseSearch.version(), **warp_error.summary()}
     write_text(folder / "frames.csv", frames_csv(evaluation))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-    return _tables(evaluation, summaries, metrics.get("warp_error"), folder)
+    return _tables(evaluation, summaries, metrics, folder)
+
+
+def _extended(protocol: Protocol, further: Mapping[str, AnyMetric]) -> Protocol:
+    """Add metrics; the protocol's own ones win, because their definition belongs to it."""
+    return replace(protocol, metrics={**protocol.metrics, **further, **protocol.metrics})
+
+
+def _check_successive(further: Mapping[str, AnyMetric], chosen: Mapping[str, Chosen]) -> None:
+    """Check that metrics of successive frames will have some."""
+    names = [name for name, each in further.items() if isinstance(each, PairMetric)]
+    successive = (
+        follows(*pair)
+        for each in chosen.values()
+        for keys in each.clips.values()
+        for pair in pairwise(keys)
+    )
+    if names and not any(successive):
+        raise UserError(
+            f"metrics.{names[0]}: compares successive frames, but no two scored frames have "
+            "successive numbers in a clip; choose data with clips, or leave it out"
+        )
 
 
 def every_frame(source: Source) -> Source:
@@ -250,14 +284,14 @@ def _motion(evaluation: Evaluation) -> dict[str, Any] | None:
 def _tables(
     evaluation: Evaluation,
     summaries: Mapping[str, Mapping[str, Any]],
-    warp_error: Mapping[str, Any] | None,
+    metrics: Mapping[str, Any],
     folder: Path,
 ) -> str:
     counts = {name: each.protocol.count for name, each in evaluation.chosen.items()}
-    parts = [table(summaries, counts)]
+    parts = [table(summaries, counts, metrics["lower_is_better"])]
     if evaluation.flow is not None:
         parts.append(motion_table(evaluation.motion.summary(), evaluation.flow))
-    if warp_error is not None:
-        parts.append(warp_error_table(warp_error))
+    if "warp_error" in metrics:
+        parts.append(warp_error_table(metrics["warp_error"]))
     parts.append(f"metrics  {folder / 'metrics.json'}\nframes   {folder / 'frames.csv'}")
     return "\n\n".join(parts)

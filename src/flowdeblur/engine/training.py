@@ -120,6 +120,7 @@ def train(config: DictConfig) -> float:
             "samples_per_second": performance.samples_per_second,
             "device": hardware(trainer),
             **scores,
+            "lower_is_better": task.lower_is_better,
             "history": history.as_list(),
         }
         for callback in trainer.callbacks:  # type: ignore[attr-defined]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,9 +13,6 @@ from torchmetrics.functional.image import (
 
 from flowdeblur.networks.flow_guided import at_full_size
 
-FrameMetric = Callable[[Tensor, Tensor], Tensor]
-"""Maps restored and sharp frames, both (B, 3, H, W), to a score of each frame, (B,)."""
-
 
 class PerFrame:
     """Score each frame of a batch by a torchmetrics object, which would average over the batch.
@@ -28,6 +23,7 @@ class PerFrame:
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
+        self.higher_is_better = metric.higher_is_better
 
     def __call__(self, restored: Tensor, sharp: Tensor) -> Tensor:
         """Return a score of each frame, (B,); ``restored`` is clamped to [0, 1]."""

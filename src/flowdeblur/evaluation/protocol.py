@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.frames import FrameRule
-from flowdeblur.evaluation.pixels import Metric
+from flowdeblur.evaluation.scorer import AnyMetric, Scorer
 
 _WINDOW = 11
 """Rows and columns that SSIM needs."""
@@ -44,7 +44,7 @@ class Protocol:
 
     frames: FrameRule
     quantize: Callable[[Tensor], Tensor]
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, AnyMetric]
     average: Callable[[Sequence[Sequence[float]]], float]
     multiple: int = 1
     border: int = 0
@@ -59,18 +59,33 @@ class Protocol:
             sharp: (3, H, W) in [0, 1].
 
         Returns:
-            Scores by the names of ``metrics``; PSNR of equal frames is infinite.
+            Scores by the names of ``metrics``; PSNR of equal frames is infinite. Metrics of
+            successive frames are left out.
 
         Raises:
             UserError: too little of the frame is left to be scored.
         """
+        return self.score_next(Scorer(self.metrics), "", restored, sharp)
+
+    def score_next(
+        self, scorer: Scorer, key: str, restored: Tensor, sharp: Tensor
+    ) -> dict[str, float]:
+        """Score the next frame of a clip; what is not defined for the frame is left out.
+
+        Args:
+            scorer: of the method and this protocol's ``metrics``.
+            key: ``clip/frame``.
+            restored: as for :meth:`score`.
+            sharp: as for :meth:`score`.
+        """
         restored, sharp = self.quantize(self._cut(restored)), self._cut(sharp)
         if self.align is not None:
             restored, sharp = self.align(restored, sharp)
-        return {
-            name: metric(restored[None], sharp[None]).item()
-            for name, metric in self.metrics.items()
+        scores = {
+            name: score.item()
+            for name, score in scorer([key], restored[None], sharp[None]).items()
         }
+        return {name: score for name, score in scores.items() if not math.isnan(score)}
 
     def _cut(self, frame: Tensor) -> Tensor:
         rows, columns = (size - size % self.multiple - self.border for size in frame.shape[-2:])

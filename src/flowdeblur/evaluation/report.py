@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,17 @@ from flowdeblur.video.images import write_image
 _DECIMALS = {"psnr": 2, "ssim": 4}
 
 
-def table(summaries: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int | None]) -> str:
+def table(
+    summaries: Mapping[str, Mapping[str, Any]],
+    counts: Mapping[str, int | None],
+    lower: Collection[str] = (),
+) -> str:
     """Lay out what each protocol says.
 
     Args:
         summaries: by name of the protocol, see :meth:`Evaluation.summary`.
         counts: frames of each protocol's published test set, if it is of one.
+        lower: names of the metrics whose lower score is better.
     """
     methods = list(next(iter(summaries.values()))["scores"])
     rows = [["protocol", "frames", "score", *(name.replace("_", " ") for name in methods)]]
@@ -36,10 +41,13 @@ def table(summaries: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int |
                 f"{name}: these are not its test set's {count} frames; "
                 "do not compare with published numbers"
             )
-        for metric in scores[methods[0]]:
-            rows.append(
-                [*left, metric, *(_number(metric, scores[method][metric]) for method in methods)]
+        for metric in dict.fromkeys(each for method in methods for each in scores[method]):
+            down = " (lower is better)" if metric in lower else ""
+            values = (
+                _number(metric, scores[method][metric]) if metric in scores[method] else "-"
+                for method in methods
             )
+            rows.append([*left, f"{metric}{down}", *values])
             left = ["", ""]
     return "\n".join([_aligned(rows, numbers_from=3), *([""] if notes else []), *notes])
 

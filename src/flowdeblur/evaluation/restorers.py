@@ -53,6 +53,15 @@ class BlurryInput:
 
 
 @dataclass(frozen=True)
+class SharpFrame:
+    """The sharp frame itself: the score that metrics without reference give it."""
+
+    def __call__(self, sample: Sample) -> Prediction:
+        """Take the sharp frame."""
+        return Prediction(sample["sharp"].float() / 255)
+
+
+@dataclass(frozen=True)
 class FromNetwork:
     """A network's restoration of a sample's frames.
 

@@ -18,6 +18,7 @@ from flowdeblur.errors import UserError
 from flowdeblur.evaluation.motion import MotionBins, speed
 from flowdeblur.evaluation.protocol import Protocol, finite
 from flowdeblur.evaluation.restorers import Prediction, Restorer
+from flowdeblur.evaluation.scorer import Scorer
 from flowdeblur.types import Sample, SampleSequence
 
 Scores = dict[str, dict[str, float]]
@@ -70,6 +71,7 @@ class Evaluation:
         self.frames: dict[str, dict[str, Scores]] = {name: {} for name in chosen}
         self.speeds: dict[str, float] = {}
         self.flow: str | None = None
+        self._scorers: dict[tuple[str, str], Scorer] = {}
 
     def add(self, sample: Sample, predictions: Mapping[str, Prediction]) -> None:
         """Score a frame under all protocols that have chosen it.
@@ -82,8 +84,14 @@ class Evaluation:
         key, sharp = sample["key"], sample["sharp"].float() / 255
         for name, chosen in self.chosen.items():
             if key in chosen:
+                protocol = chosen.protocol
                 self.frames[name][key] = {
-                    method: chosen.protocol.score(prediction.restored, sharp)
+                    method: protocol.score_next(
+                        self._scorers.setdefault((name, method), Scorer(protocol.metrics)),
+                        key,
+                        prediction.restored,
+                        sharp,
+                    )
                     for method, prediction in predictions.items()
                 }
         flows = [each.flow for each in predictions.values() if each.flow is not None]
@@ -100,21 +108,25 @@ class Evaluation:
 
         Returns:
             ``frames`` (how many), ``frames_sha256``, ``scores`` by method and metric, and the same
-            for each of the ``clips``; None stands for an infinite score.
+            for each of the ``clips``; None stands for an infinite score. A metric is left out
+            where no frame has a score.
         """
         chosen, frames = self.chosen[name], self.frames[name]
-        first = next(iter(frames.values()))
-        average = chosen.protocol.average
+        protocol = chosen.protocol
+
+        def known(clips: list[list[str]], method: str, metric: str) -> list[list[float]]:
+            scores = [[frames[key][method].get(metric) for key in keys] for keys in clips]
+            clean = [[each for each in clip if each is not None] for clip in scores]
+            return [clip for clip in clean if clip]
 
         def mean(clips: list[list[str]]) -> dict[str, dict[str, float | None]]:
             return {
                 method: {
-                    metric: finite(
-                        average([[frames[key][method][metric] for key in keys] for keys in clips])
-                    )
-                    for metric in scores
+                    metric: finite(protocol.average(scores))
+                    for metric in protocol.metrics
+                    if (scores := known(clips, method, metric))
                 }
-                for method, scores in first.items()
+                for method in next(iter(frames.values()))
             }
 
         return {

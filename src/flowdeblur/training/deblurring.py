@@ -39,9 +39,9 @@ class DeblurringTask(Task):
         """
         sharp, blurry = batch["sharp"], self._blurry(batch)
         scores: dict[str, Tensor] = {}
-        for name, metric in self._metrics.items():
-            scores[name] = metric(prediction.restored, sharp)
-            scores[f"{name}_blurry"] = metric(blurry, sharp)
+        for end, frames in (("", prediction.restored), ("_blurry", blurry)):
+            found = self._scorers[end](batch["key"], frames, sharp)
+            scores |= {f"{name}{end}": score for name, score in found.items()}
         if prediction.flows and "flow" in batch:
             scores["epe"] = end_point_error(
                 prediction.flows[-1], batch["flow"], batch.get("visible")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 import torch
@@ -54,16 +54,20 @@ class FrameMeans:
     def __init__(self) -> None:
         self._scores: dict[str, list[float]] = {}
 
-    def add(self, scores: Mapping[str, Tensor], frames: int) -> None:
+    def add(
+        self, scores: Mapping[str, Tensor], frames: int, partial: Collection[str] = ()
+    ) -> None:
         """Add the scores of a batch.
 
         Args:
             scores: by name, each (B,), or a mean over the batch.
             frames: B.
+            partial: names of scores that are NaN where they are not defined, which do not count.
         """
         columns = torch.stack([score.detach().float().expand(frames) for score in scores.values()])
         for name, column in zip(scores, columns.tolist(), strict=True):
-            self._scores.setdefault(name, []).extend(column)
+            known = [each for each in column if name not in partial or not math.isnan(each)]
+            self._scores.setdefault(name, []).extend(known)
 
     def pop(self, device: torch.device) -> dict[str, float]:
         """Average over all processes, and reset.
@@ -73,7 +77,7 @@ class FrameMeans:
 
         Returns:
             Means by name, the same in every process, and exact to double precision: they do not
-            depend on how the frames were distributed.
+            depend on how the frames were distributed. A score that no frame has is left out.
         """
         names = sorted(self._scores)
         sums = [math.fsum(self._scores[name]) for name in names]
@@ -82,4 +86,4 @@ class FrameMeans:
         if count() > 1:
             both = torch.tensor([sums, counts], dtype=torch.float64, device=device)
             sums, counts = total(both).tolist()
-        return {name: s / n for name, s, n in zip(names, sums, counts, strict=True)}
+        return {name: s / n for name, s, n in zip(names, sums, counts, strict=True) if n}

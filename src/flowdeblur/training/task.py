@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -13,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from flowdeblur.errors import RuntimeFailureError, UserError
-from flowdeblur.evaluation.metrics import FrameMetric
+from flowdeblur.evaluation.scorer import AnyMetric, Scorer, lower_is_better, partial
 from flowdeblur.training import processes
 from flowdeblur.training.objectives import Objective
 from flowdeblur.training.optimization import Optimization
@@ -41,7 +42,7 @@ class Task(L.LightningModule):
         objective: Objective,
         optimization: Optimization,
         *,
-        metrics: Mapping[str, FrameMetric],
+        metrics: Mapping[str, AnyMetric],
         score: str,
         score_mode: Literal["max", "min"],
         flow_first: int = 0,
@@ -49,9 +50,14 @@ class Task(L.LightningModule):
         super().__init__()
         self.network, self.objective = network, objective
         self.score, self.score_mode, self.flow_first = score, score_mode, flow_first
-        self._metrics = dict(metrics)
-        self.frame_scores: list[dict[str, float | str]] = []
-        """Scores of every frame of the last test, with its ``key``."""
+        self.lower_is_better = [name for name, each in metrics.items() if lower_is_better(each)]
+        """Names of the metrics whose lower score is better."""
+        self._scorers = {"": Scorer(metrics), "_blurry": Scorer(metrics)}  # by end of the names
+        self._partial = {
+            f"{name}{end}" for name, each in metrics.items() if partial(each) for end in self._scorers
+        }
+        self.frame_scores: list[dict[str, float | str | None]] = []
+        """Scores of every frame of the last test, with its ``key``; None where not defined."""
         self._optimization = optimization
         self._terms: list[Tensor] = []  # of the batches accumulated in this step
         self._suspects: list[str] = []  # samples of this process with a loss that is not finite
@@ -125,15 +131,17 @@ class Task(L.LightningModule):
         scores = self.test_scores(batch, prediction)
         each = {name: score.tolist() for name, score in scores.items() if score.ndim}
         for place, key in enumerate(batch["key"]):
-            self.frame_scores.append(
-                {"key": key, **{name: score[place] for name, score in each.items()}}
-            )
+            values: dict[str, float | None] = {name: score[place] for name, score in each.items()}
+            for name in self._partial & values.keys():
+                if math.isnan(each[name][place]):
+                    values[name] = None
+            self.frame_scores.append({"key": key, **values})
         self._collect(batch, prediction, scores)
         return prediction
 
     def _collect(self, batch: Batch, prediction: Restoration, scores: dict[str, Tensor]) -> None:
         loss = self.losses(batch, prediction)["total"]
-        self._means.add({**scores, "loss": loss}, len(batch["key"]))
+        self._means.add({**scores, "loss": loss}, len(batch["key"]), self._partial)
 
     def on_validation_epoch_end(self) -> None:
         """Lightning's hook."""
