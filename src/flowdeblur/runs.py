@@ -206,7 +206,7 @@ class RunFolder:
         write_text(self.path / _PROGRESS, json.dumps(asdict(progress)) + "\n")
 
     def write_frames(self, scores: Sequence[Mapping[str, float | str | None]]) -> None:
-        """Write ``frames.csv``: a line for each frame, which all have the same scores, some of them empty."""
+        """Write ``frames.csv``: a line for each frame; scores that it does not have are empty."""
         text = io.StringIO()
         writer = csv.DictWriter(text, list(scores[0]) if scores else ["key"])
         writer.writeheader()

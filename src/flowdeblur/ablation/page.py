@@ -10,12 +10,12 @@ import numpy as np
 from markupsafe import Markup
 
 import flowdeblur
-from flowdeblur.ablation.charts import Series, line_chart
 from flowdeblur.ablation.crops import crops
 from flowdeblur.ablation.results import AblationRow
 from flowdeblur.ablation.statistics import quantile_edges
 from flowdeblur.ablation.table import AblationTable, Column
 from flowdeblur.pages import render
+from flowdeblur.viz.charts import Series, line_chart
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,9 @@ class AblationTable:
     def _scores(self, name: str, heading: str, digits: int) -> Column:
         lower = any(name in each.lower_is_better for row in self.rows for each in row.results)
         values = [row.mean(name) for row in self.rows]
-        column = _best(name, f"{heading} (lower is better)" if lower else heading, values, digits, lower)
+        column = _best(
+            name, f"{heading} (lower is better)" if lower else heading, values, digits, lower
+        )
         cells = []
         for row, cell in zip(self.rows, column.cells, strict=True):
             deviation = row.deviation(name)

@@ -12,6 +12,7 @@ COMMANDS = {
     "synthesize": "make blurry and sharp frames from sharp video",
     "release": "prepare the training data of experiment=release",
     "strata": "make validation pairs by blur length",
+    "niqe": "fit the parameters of the metric NIQE to sharp images",
     "pack": "write frames without compression, for fast training",
 }
 

@@ -4,7 +4,9 @@ Examples:
     flowdeblur evaluate weights=runs/<id>
     flowdeblur evaluate weights=runs/<id> data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
     flowdeblur evaluate predictions=theirs data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
+    flowdeblur evaluate weights=runs/<id> data=dvd data.root=/data/DVD 'metrics=[temporal]'
     flowdeblur evaluate weights=runs/<id> --allow my_package
+    flowdeblur evaluate --no-reference shaky.mp4 --out shaky-scores
 """
 
 from __future__ import annotations
@@ -15,11 +17,17 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from flowdeblur.cli import no_reference
 from flowdeblur.cli.hydra_job import run_job
 
 
 def main(argv: Sequence[str]) -> int:
-    """Evaluate as the overrides in ``argv`` say; ``--allow PACKAGE`` is ``allow=[PACKAGE]``."""
+    """Evaluate as the overrides in ``argv`` say; ``--allow PACKAGE`` is ``allow=[PACKAGE]``.
+
+    With ``--no-reference``, see :mod:`flowdeblur.cli.no_reference`.
+    """
+    if no_reference.OPTION in argv:
+        return no_reference.main(argv)
     overrides, allowed, rest = list[str](), list[str](), iter(argv)
     for token in rest:
         if token.partition("=")[0] == "--allow":

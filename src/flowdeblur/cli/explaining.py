@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--duty-cycle",
-        type=_share,
+        type=share,
         metavar="0..1",
         help=f"exposure / frame interval to assume for the kernels (default: {DUTY_CYCLE:g})",
     )
@@ -125,11 +125,12 @@ def _frames(text: str) -> list[int]:
     return [int(each) for each in parts]
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
+    """Parse a number from 0 to 1."""
     try:
-        share = float(text)
+        value = float(text)
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
+        value = -1.0
+    if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text}")
-    return share
+    return value

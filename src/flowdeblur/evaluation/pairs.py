@@ -53,10 +53,14 @@ class FlowDifference(PairMetric):
         return restored.new_tensor(float(np.linalg.norm(window, axis=-1).mean()))
 
     def _flow(self, frames: Tensor) -> NDArray[np.float32]:
-        before, after = (self._cv2.cvtColor(each, self._cv2.COLOR_RGB2GRAY) for each in _images(frames))
+        before, after = (
+            self._cv2.cvtColor(each, self._cv2.COLOR_RGB2GRAY) for each in _images(frames)
+        )
         # Scale of the pyramid, its levels, window, iterations, neighbourhood and its sigma, flags.
         options = (0.5, 3, 15, 3, 5, 1.2, 0)
-        flow: NDArray[np.float32] = self._cv2.calcOpticalFlowFarneback(before, after, None, *options)
+        flow: NDArray[np.float32] = self._cv2.calcOpticalFlowFarneback(
+            before, after, None, *options
+        )
         return flow
 
 
@@ -107,8 +111,8 @@ class DistanceDifference(PairMetric):
     def compare(self, restored: Tensor, sharp: Tensor) -> Tensor:
         """Compare the distances of two frames, (2, 3, H, W) each."""
         frames = torch.stack((restored.clamp(0, 1), sharp), dim=1)
-        one, other = self._distance(frames[0], frames[1])
-        return (one - other).abs()
+        distances = self._distance(frames[0], frames[1])
+        return (distances[0] - distances[1]).abs()
 
 
 def _images(frames: Tensor) -> list[Image]:

@@ -82,8 +82,7 @@ class Protocol:
         if self.align is not None:
             restored, sharp = self.align(restored, sharp)
         scores = {
-            name: score.item()
-            for name, score in scorer([key], restored[None], sharp[None]).items()
+            name: score.item() for name, score in scorer([key], restored[None], sharp[None]).items()
         }
         return {name: score for name, score in scores.items() if not math.isnan(score)}
 

@@ -59,14 +59,10 @@ class Scorer:
 
     def __init__(self, metrics: Mapping[str, AnyMetric]) -> None:
         self._metrics = dict(metrics)
-        self._pairs = {
-            name: each for name, each in metrics.items() if isinstance(each, PairMetric)
-        }
+        self._pairs = {name: each for name, each in metrics.items() if isinstance(each, PairMetric)}
         self._last: _Frame | None = None
 
-    def __call__(
-        self, keys: Sequence[str], restored: Tensor, sharp: Tensor
-    ) -> dict[str, Tensor]:
+    def __call__(self, keys: Sequence[str], restored: Tensor, sharp: Tensor) -> dict[str, Tensor]:
         """Score a batch.
 
         Args:
@@ -84,9 +80,7 @@ class Scorer:
             for name, metric in self._metrics.items()
         }
 
-    def _compare(
-        self, keys: Sequence[str], restored: Tensor, sharp: Tensor
-    ) -> dict[str, Tensor]:
+    def _compare(self, keys: Sequence[str], restored: Tensor, sharp: Tensor) -> dict[str, Tensor]:
         scores = {name: restored.new_full((len(keys),), math.nan) for name in self._pairs}
         for place, key in enumerate(keys):
             last, now = self._last, _Frame(key, restored[place], sharp[place])

@@ -123,7 +123,7 @@ def explanations_of(
     for read, window in enumerate(windows(clip, network.frame_offsets, cuts=cuts), 1):
         if read - 1 in wanted and not window.current.damaged:
             frames = to_window_tensor(window, device)
-            explanation = explain_frame(network, frames, _directions(network, window), duty_cycle)
+            explanation = explain_frame(network, frames, directions(network, window), duty_cycle)
             yield Explained(read - 1, window.current, explanation)
         if read > wanted[-1]:
             return
@@ -135,8 +135,8 @@ def _missing(frame: int, count: int) -> UserError:
     return UserError(f"--frames: there is no frame {frame}; the frames are 0 to {count - 1}")
 
 
-def _directions(network: Network, window: Window) -> list[int]:
-    """Sign of each neighbour's time relative to the current frame; at a clip's ends it differs."""
+def directions(network: Network, window: Window) -> list[int]:
+    """Return the sign of each neighbour's time relative to the current frame's: -1, 0 or 1."""
     offsets = network.frame_offsets
     neighbours = (window.frames[offsets.index(each)] for each in network.flow_offsets)
     now = window.current.time

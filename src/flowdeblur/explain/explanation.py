@@ -61,7 +61,7 @@ class Explanation:
         restored: (3, H, W) in [0, 1].
         rnn_weights: see ``Restoration``; empty for networks without RNNs.
         motion: None for networks that predict no flow.
-        still: None for networks that predict no flow.
+        still: None for networks that predict no flow, or where it is not wanted.
     """
 
     blurry: Tensor
@@ -73,7 +73,12 @@ class Explanation:
 
 @torch.inference_mode()
 def explain_frame(
-    network: Network, frames: Tensor, directions: Sequence[int], duty_cycle: float
+    network: Network,
+    frames: Tensor,
+    directions: Sequence[int],
+    duty_cycle: float,
+    *,
+    twice: bool = True,
 ) -> Explanation:
     """Restore a frame and keep its flow, kernels and RNN weights.
 
@@ -83,6 +88,7 @@ def explain_frame(
         directions: for each of ``network.flow_offsets`` -1 where the neighbour was taken before the
             frame, 1 where after it, 0 where it is the frame itself.
         duty_cycle: exposure / frame interval, in [0, 1].
+        twice: whether the frame is also restored from itself (``still``), which takes as long.
     """
     blurry = frames[:, network.current_index]
     result = infer(network, frames, keep_rnn_weights=True)
@@ -90,13 +96,17 @@ def explain_frame(
     motion = still = None
     if result.flows:
         motion = _motion(blurry, restored, result.flows[-1], directions, duty_cycle)
-        twice = infer(network, blurry[:, None].expand_as(frames))
-        still = SameFrameResult(
-            twice.restored[0].clamp(0, 1).cpu(),
-            at_full_size(twice.flows[-1], _size(blurry))[0, -2:].cpu(),
-        )
+        still = _same_frame(network, frames, blurry) if twice else None
     weights = tuple(each.cpu() for each in result.rnn_weights)
     return Explanation(blurry[0].cpu(), restored[0].cpu(), weights, motion, still)
+
+
+def _same_frame(network: Network, frames: Tensor, blurry: Tensor) -> SameFrameResult:
+    result = infer(network, blurry[:, None].expand_as(frames))
+    return SameFrameResult(
+        result.restored[0].clamp(0, 1).cpu(),
+        at_full_size(result.flows[-1], _size(blurry))[0, -2:].cpu(),
+    )
 
 
 def consistency(

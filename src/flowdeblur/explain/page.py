@@ -9,22 +9,28 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
+from markupsafe import Markup
 from PIL import Image
 
 from flowdeblur.explain.figures import Figure, FramePage
 from flowdeblur.viz.drawing import Drawn, draw_flow_key
 
+_NOTHING = Markup()
+
 MAX_WIDTH_PX = 1600
 """Wider images are reduced on the page; the files next to it are not."""
 
 
-def page(title: str, introduction: str, frames: Sequence[FramePage]) -> str:
+def page(
+    title: str, introduction: str, frames: Sequence[FramePage], summary: Markup = _NOTHING
+) -> str:
     """Write the page.
 
     Args:
         title: heading of the page.
         introduction: a sentence under it.
         frames: parts of the page, one per frame.
+        summary: HTML between the introduction and the frames.
 
     Returns:
         The HTML document.
@@ -33,6 +39,7 @@ def page(title: str, introduction: str, frames: Sequence[FramePage]) -> str:
     return template.substitute(
         title=escape(title),
         introduction=escape(introduction),
+        summary=summary,
         key=_key() if any(each.name == "flow" for part in frames for each in part.figures) else "",
         contents="".join(
             f'<li><a href="#frame-{number}">{escape(each.name)}</a></li>'

@@ -45,10 +45,15 @@ def photograph(name: str | Path) -> Tensor:
     Raises:
         UserError: the file is not an image.
     """
+    return (photograph_levels(name) ** GAMMA).contiguous()
+
+
+def photograph_levels(name: str | Path) -> Tensor:
+    """Return a photograph as it is displayed, (3, H, W) in [0, 1]; see :func:`photograph`."""
     image = read_image(name) if isinstance(name, Path) else getattr(skimage.data, name)()
     white = np.iinfo(image.dtype).max
-    light = torch.from_numpy(np.atleast_3d(image).astype(np.float32) / white) ** GAMMA
-    return light.permute(2, 0, 1).expand(3, -1, -1).contiguous()
+    levels = torch.from_numpy(np.atleast_3d(image).astype(np.float32) / white)
+    return levels.permute(2, 0, 1).expand(3, -1, -1)
 
 
 def draw_texture(

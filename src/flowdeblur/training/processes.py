@@ -54,9 +54,7 @@ class FrameMeans:
     def __init__(self) -> None:
         self._scores: dict[str, list[float]] = {}
 
-    def add(
-        self, scores: Mapping[str, Tensor], frames: int, partial: Collection[str] = ()
-    ) -> None:
+    def add(self, scores: Mapping[str, Tensor], frames: int, partial: Collection[str] = ()) -> None:
         """Add the scores of a batch.
 
         Args:

@@ -54,7 +54,10 @@ class Task(L.LightningModule):
         """Names of the metrics whose lower score is better."""
         self._scorers = {"": Scorer(metrics), "_blurry": Scorer(metrics)}  # by end of the names
         self._partial = {
-            f"{name}{end}" for name, each in metrics.items() if partial(each) for end in self._scorers
+            f"{name}{end}"
+            for name, each in metrics.items()
+            if partial(each)
+            for end in self._scorers
         }
         self.frame_scores: list[dict[str, float | str | None]] = []
         """Scores of every frame of the last test, with its ``key``; None where not defined."""
