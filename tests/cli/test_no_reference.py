@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from tests.composition import compose_config, make_model
+from tests.cli.conftest import make_weights
 
-from flowdeblur import weights
 from flowdeblur.cli import main
-from flowdeblur.engine.configuration import plain
 from flowdeblur.evaluation.niqe import NIQE
 from flowdeblur.video.images import read_image, write_image
 
@@ -35,10 +33,7 @@ def clips(tmp_path):
 
 @pytest.fixture
 def weights_file(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    network = make_model("proposed", width=2)
-    weights.save(path, network, plain(compose_config("model=proposed", "model.width=2"))["model"])
-    return path
+    return make_weights(tmp_path / "weights.safetensors")
 
 
 def test_clips_are_scored_and_the_one_with_more_blur_comes_first(clips, weights_file, capsys):

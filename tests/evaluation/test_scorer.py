@@ -7,13 +7,14 @@ import math
 import pytest
 import torch
 
+from flowdeblur.errors import UserError
 from flowdeblur.evaluation import AllFrames, Protocol, mean_of_frames, unquantized
 from flowdeblur.evaluation.metrics import psnr
 from flowdeblur.evaluation.motion import MotionBins
 from flowdeblur.evaluation.report import frames_csv, table
 from flowdeblur.evaluation.restorers import Prediction
 from flowdeblur.evaluation.scorer import PairMetric, Scorer, follows, lower_is_better, partial
-from flowdeblur.evaluation.scoring import Evaluation, choose
+from flowdeblur.evaluation.scoring import Evaluation, choose, require_successive
 from flowdeblur.training.processes import FrameMeans
 
 
@@ -75,6 +76,17 @@ def test_frames_without_a_score_do_not_count():
     assert lines[0] == "protocol,clip,frame,method,psnr,change,motion_px"
     assert [line.split(",")[5] for line in lines[1:]] == ["", "0.100000", "0.200000", ""]
     assert "change (lower is better)" in table({"all": summary}, {"all": None}, ["change"])
+
+
+def test_metrics_of_successive_frames_need_some():
+    protocol = Protocol(AllFrames(), unquantized, {"psnr": psnr}, mean_of_frames)
+    protocol = protocol.extended({"change": Change(), "psnr": Change()})
+    assert protocol.metrics["psnr"] is psnr
+    apart = {"all": choose("all", protocol, ["a/0", "a/2", "b/3"])}
+    require_successive({"psnr": psnr}, apart)
+    require_successive({"change": Change()}, {"all": choose("all", protocol, ["a/0", "a/1"])})
+    with pytest.raises(UserError, match=r"metrics\.change: compares successive frames"):
+        require_successive({"change": Change()}, apart)
 
 
 def test_means_leave_out_what_is_not_defined_and_keep_what_diverged():

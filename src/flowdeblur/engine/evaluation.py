@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,8 +40,8 @@ from flowdeblur.evaluation.restorers import (
     SameFrame,
     SharpFrame,
 )
-from flowdeblur.evaluation.scorer import AnyMetric, PairMetric, follows, lower_is_better
-from flowdeblur.evaluation.scoring import Chosen, Evaluation, Observer, choose, score
+from flowdeblur.evaluation.scorer import lower_is_better
+from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, require_successive, score
 from flowdeblur.evaluation.temporal import WarpError
 from flowdeblur.files import filling, sha256, write_text
 from flowdeblur.networks.contract import require_network
@@ -128,8 +127,8 @@ def evaluate(config: DictConfig) -> str:
     if not groups["protocols"]:
         raise UserError("protocols: choose at least one, such as protocols=all_frames")
     further = make_metrics({"metrics": groups["metrics"] or {}})
-    protocols = {
-        name: _extended(instantiate(node, f"protocols.{name}"), further)
+    protocols: dict[str, Protocol] = {
+        name: instantiate(node, f"protocols.{name}").extended(further)
         for name, node in groups["protocols"].items()
     }
     device = find_device(request.device, "device=")
@@ -146,7 +145,7 @@ def evaluate(config: DictConfig) -> str:
         raise UserError("warp_error: the data are single images, not clips; leave it out")
     samples = source.open(restoring.frame_offsets, restoring.flow_offsets)
     chosen = {name: choose(name, each, samples.keys) for name, each in protocols.items()}
-    _check_successive(further, chosen)
+    require_successive(further, chosen)
     if request.sharp:
         restoring.methods["sharp"] = SharpFrame()
     for method in restoring.methods.values():
@@ -194,27 +193,6 @@ def evaluate(config: DictConfig) -> str:
     write_text(folder / "frames.csv", frames_csv(evaluation))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     return _tables(evaluation, summaries, metrics, folder)
-
-
-def _extended(protocol: Protocol, further: Mapping[str, AnyMetric]) -> Protocol:
-    """Add metrics; the protocol's own ones win, because their definition belongs to it."""
-    return replace(protocol, metrics={**protocol.metrics, **further, **protocol.metrics})
-
-
-def _check_successive(further: Mapping[str, AnyMetric], chosen: Mapping[str, Chosen]) -> None:
-    """Check that metrics of successive frames will have some."""
-    names = [name for name, each in further.items() if isinstance(each, PairMetric)]
-    successive = (
-        follows(*pair)
-        for each in chosen.values()
-        for keys in each.clips.values()
-        for pair in pairwise(keys)
-    )
-    if names and not any(successive):
-        raise UserError(
-            f"metrics.{names[0]}: compares successive frames, but no two scored frames have "
-            "successive numbers in a clip; choose data with clips, or leave it out"
-        )
 
 
 def every_frame(source: Source) -> Source:

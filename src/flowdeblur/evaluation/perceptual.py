@@ -146,7 +146,8 @@ def alexnet(weights: Mapping[str, Tensor]) -> Stages:
 def vgg16(weights: Mapping[str, Tensor], pooling: nn.Module | None = None) -> Stages:
     """VGG16's five groups of convolutions; ``pooling`` stands between them, else by maxima."""
     places = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
-    stages, inputs = [], 3
+    stages: list[nn.Module] = []
+    inputs = 3
     for group, outputs in zip(places, (64, 128, 256, 512, 512), strict=True):
         layers: list[nn.Module] = [pooling or nn.MaxPool2d(2)] if stages else []
         for place in group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from torch import Tensor
@@ -50,6 +50,10 @@ class Protocol:
     border: int = 0
     align: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
     count: int | None = None
+
+    def extended(self, metrics: Mapping[str, AnyMetric]) -> Protocol:
+        """Add metrics; the protocol's own ones win, because their definition belongs to it."""
+        return replace(self, metrics={**self.metrics, **metrics, **self.metrics})
 
     def score(self, restored: Tensor, sharp: Tensor) -> dict[str, float]:
         """Score one frame.

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -18,7 +19,7 @@ from flowdeblur.errors import UserError
 from flowdeblur.evaluation.motion import MotionBins, speed
 from flowdeblur.evaluation.protocol import Protocol, finite
 from flowdeblur.evaluation.restorers import Prediction, Restorer
-from flowdeblur.evaluation.scorer import Scorer
+from flowdeblur.evaluation.scorer import AnyMetric, PairMetric, Scorer, follows
 from flowdeblur.types import Sample, SampleSequence
 
 Scores = dict[str, dict[str, float]]
@@ -162,6 +163,23 @@ def choose(name: str, protocol: Protocol, keys: list[str]) -> Chosen:
             "name a protocol for these data, as protocols=[all_frames]"
         )
     return Chosen(protocol, chosen)
+
+
+def require_successive(metrics: Mapping[str, AnyMetric], chosen: Mapping[str, Chosen]) -> None:
+    """Check that metrics of successive frames will have some.
+
+    Raises:
+        UserError: there are such metrics, and no two chosen frames are successive.
+    """
+    names = [name for name, each in metrics.items() if isinstance(each, PairMetric)]
+    pairs = (
+        pair for each in chosen.values() for keys in each.clips.values() for pair in pairwise(keys)
+    )
+    if names and not any(follows(*pair) for pair in pairs):
+        raise UserError(
+            f"metrics.{names[0]}: compares successive frames, but no two scored frames have "
+            "successive numbers in a clip; choose data with clips, or leave it out"
+        )
 
 
 def score(
