@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install hostile train test test-slow test-gpu gpu test-cluster check table2 table3 table4 wheel lock clean
+.PHONY: help install hostile train test test-slow test-gpu gpu test-cluster check docs serve-docs test-docs table2 table3 table4 wheel lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,10 +11,10 @@ help: ## list these targets
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("flowdeblur needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-install: $(STAMP) ## make .venv with the pinned dependencies and this package, editable
+install: $(STAMP) ## make .venv with the pinned dependencies and this package, editable (some 2 GB with torch)
 
 train: install ## train the default network on the embedded scenes: five minutes on two cores
 	$(BIN)/python train.py
@@ -37,11 +37,22 @@ gpu: install ## measure all that needs a GPU, for MINUTES=60, into GPU_OUT=runs/
 test-cluster: install ## run jobs on a SLURM of two nodes on this machine; apt-get installs slurm-wlm if need be and possible
 	sh tests/cluster/install.sh && $(BIN)/python -m pytest -m cluster tests/cluster || test $$? = 75
 
-check: install ## lint, format, words and types
+check: install docs ## lint, format, words, types and the documentation site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell *.md conf docs src sweeps benchmarks tests
 	$(BIN)/mypy
+
+docs: install ## build the documentation site into build/site; its scripts for equations and diagrams come from npm, once
+	$(BIN)/python docs/tools/vendor.py build/site-assets
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/python docs/tools/check_links.py build/site
+
+serve-docs: docs ## show the site at http://127.0.0.1:8000 and follow changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
+
+test-docs: install ## run the examples and open the site in a browser, where chromium is installed
+	$(BIN)/python -m pytest -m docs tests/docs
 
 TABLE3 := proposed small svrnn nafnet nafnet_two_frames nafnet_22 dbn srn estrnn ovd deblurgan
 table3: install ## time Table III's networks on this machine: half an hour on two cores; slow ones by SLOW="nah dbcpenet"
@@ -69,4 +80,4 @@ lock: install ## write what is installed to constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//; s/+cu[0-9]*//' > constraints.txt
 
 clean: ## delete the environment and everything built
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist examples-out .pytest_cache .mypy_cache .ruff_cache

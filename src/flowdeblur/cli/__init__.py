@@ -23,7 +23,7 @@ COMMANDS = {
     "benchmark": "measure the operator or the networks on this machine",
 }
 
-_MODULES = {"import": "import_weights", "import-caffe": "import_weights"}
+MODULES = {"import": "import_weights", "import-caffe": "import_weights"}
 """Modules that are not named like their command; import-caffe is an older name."""
 
 _HELP = """usage: flowdeblur COMMAND ...
@@ -53,8 +53,8 @@ def _run(argv: Sequence[str]) -> int:
     if command == "--version":
         print(flowdeblur.__version__)
         return 0
-    if command not in COMMANDS and command not in _MODULES:
+    if command not in COMMANDS and command not in MODULES:
         raise UserError(f"no command {command!r}; choose one of {', '.join(COMMANDS)}")
-    module = importlib.import_module(f"flowdeblur.cli.{_MODULES.get(command, command)}")
+    module = importlib.import_module(f"flowdeblur.cli.{MODULES.get(command, command)}")
     status: int = module.main(arguments)
     return status

@@ -3,6 +3,7 @@
 from flowdeblur.training.callbacks.channels_last import ChannelsLast
 from flowdeblur.training.callbacks.checkpoints import Checkpoints, ResumeBatchCounter
 from flowdeblur.training.callbacks.clock import Clock
+from flowdeblur.training.callbacks.compile import Compile
 from flowdeblur.training.callbacks.graceful_shutdown import GracefulShutdown, InterruptedRunError
 from flowdeblur.training.callbacks.history import History
 from flowdeblur.training.callbacks.image_panels import ImagePanels
@@ -18,6 +19,7 @@ __all__ = [
     "CheckSameStep",
     "Checkpoints",
     "Clock",
+    "Compile",
     "GracefulShutdown",
     "History",
     "ImagePanels",
