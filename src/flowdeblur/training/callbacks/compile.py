@@ -20,4 +20,4 @@ class Compile(L.Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Lightning's hook; the stages of a run share the compiled network."""
         if stage == "fit":
-            pl_module.network.compile(**self._options)  # type: ignore[operator, union-attr]
+            pl_module.network.compile(**self._options)  # type: ignore[union-attr]
