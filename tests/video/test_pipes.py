@@ -102,6 +102,7 @@ def test_the_work_ends_though_the_input_stays_open():
     read, write = os.pipe()
     os.close(read)
     os.write(feed, raw(3))
+    os.set_blocking(feed, False)  # the work may have ended, so that nobody reads
     with os.fdopen(write, "wb", buffering=0) as out, os.fdopen(source, "rb") as stream:
         reader = PipeReader(RGB, stream)
         job = DeblurJob(reader, PipeOutput(reader, RGB, out), Settings(device="cpu"))
