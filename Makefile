@@ -19,8 +19,9 @@ install: $(STAMP) ## make .venv with the pinned dependencies and this package, e
 train: install ## train the default network on the embedded scenes: five minutes on two cores
 	$(BIN)/python train.py
 
-test: install ## run the CPU tests
-	$(BIN)/python -m pytest
+WORKERS ?= 2
+test: install ## run the CPU tests, in WORKERS=2 processes of one thread
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-slow: install ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -191,6 +191,17 @@ def test_shards_are_parts_of_the_whole(run, several, tmp_path):
     assert counts(tmp_path / "4") == {}
 
 
+def test_one_that_fails_stops_no_other(run, several, tmp_path):
+    (several / "a.mp4").write_text("text")
+    status, _, error = run(*sorted(several.iterdir()), tmp_path / "out")
+    assert status == 1
+    assert error.splitlines() == [
+        f"error: {several}/a.mp4: not a video, or one that is cut off; replace it",
+        "error: 1 of 4 inputs failed, see above",
+    ]
+    assert counts(tmp_path / "out") == {"b.mov": 3, "c.mkv": 4, "d": 2}
+
+
 def test_tiles_are_taken_where_memory_is_short(run, tmp_path, monkeypatch):
     monkeypatch.setattr("flowdeblur.video.memory.available_memory", lambda device: 2**20)
     source = make_clip(tmp_path / "in.mp4", 2, (96, 320))

@@ -10,22 +10,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.cli.test_deblur import counts
 from tests.disk import room_for
 from tests.video.clips import Pick, Raise, cut, decode, make_clip, make_image, number
 
 from flowdeblur.video.images import write_image
-
-
-def test_one_that_fails_stops_no_other(run, several, tmp_path):
-    (several / "a.mp4").write_text("text")
-    status, _, error = run(*sorted(several.iterdir()), tmp_path / "out")
-    assert status == 1
-    assert error.splitlines() == [
-        f"error: {several}/a.mp4: not a video, or one that is cut off; replace it",
-        "error: 1 of 4 inputs failed, see above",
-    ]
-    assert counts(tmp_path / "out") == {"b.mov": 3, "c.mkv": 4, "d": 2}
 
 
 def test_a_damaged_image_passes_through(run, folder, tmp_path):

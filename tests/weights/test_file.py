@@ -67,11 +67,6 @@ def test_facts_can_be_added_later(tmp_path):
         weights.annotate(path, config={})
 
 
-@pytest.fixture
-def network():
-    return make_model("proposed", width=4)
-
-
 def test_half_the_size_for_nearly_the_same_image(network, tmp_path):
     whole, half = tmp_path / "w.safetensors", tmp_path / "half.safetensors"
     weights.save(whole, network, config_of("proposed", width=4), metrics={"psnr": 1.0})
