@@ -174,8 +174,8 @@ def test_lpips_and_dists_are_those_of_torchmetrics(alex, vgg, pair, monkeypatch)
 def test_equal_frames_have_no_distance_and_frames_are_scored_alone(alex, vgg, pair):
     for metric in (lpips_alex(alex[0]), dists(vgg[0])):
         assert metric(pair[1], pair[1]).tolist() == pytest.approx([0, 0], abs=1e-6)
-        alone = [metric(a[None], b[None]).item() for a, b in zip(*pair, strict=True)]
-        assert metric(*pair).tolist() == pytest.approx(alone, rel=1e-5)
+        one_by_one = [metric(a[None], b[None]).item() for a, b in zip(*pair, strict=True)]
+        assert metric(*pair).tolist() == pytest.approx(one_by_one, rel=1e-5)
 
 
 def test_missing_wrong_and_dangerous_files_are_named(alex, vgg, tmp_path, capsys):
