@@ -10,6 +10,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
+from flowdeblur.cli.hydra_help import page
 from flowdeblur.cli.overrides import explain, options_first
 from flowdeblur.engine.configuration import config_dir
 from flowdeblur.errors import FlowdeblurError, UserError
@@ -33,6 +34,9 @@ def run_job(
         UserError: the command line is wrong, or the job raised it.
         RuntimeFailureError: the job raised it.
     """
+    if list(argv) in (["-h"], ["--help"]):
+        print(page(name))
+        return 0
     composed, errors, here = False, [], os.getpid()
 
     def guarded(config: DictConfig) -> object:
