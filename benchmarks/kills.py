@@ -2,8 +2,8 @@
 
     python -m benchmarks.kills --kills 100 --out benchmarks/results/kills.md
 
-A kill is SIGKILL at a moment drawn evenly from the duration of a run that is left alone. In the end
-the output must have the bytes of that run, and no partial file may lie beside it. Training has a
+A kill is SIGKILL at a moment drawn evenly from the duration of an uninterrupted run. In the end
+the output must have the bytes of that run, and no partial file may be next to it. Training has a
 program of its own, benchmarks/faults.py.
 """
 
@@ -125,12 +125,12 @@ class Killer:
         Raises:
             SystemExit: it ended with another status than 0.
         """
-        inputs, alone = self.folder / "inputs", self.folder / "alone" / name
-        alone.parent.mkdir(exist_ok=True)
-        self.start(command(inputs, alone.with_name(f"warm-{name}")))
+        inputs, whole = self.folder / "inputs", self.folder / "whole" / name
+        whole.parent.mkdir(exist_ok=True)
+        self.start(command(inputs, whole.with_name(f"warm-{name}")))
         begin = time.monotonic()
-        self._demand(self.start(command(inputs, alone)))
-        duration, wanted = time.monotonic() - begin, digest(alone)
+        self._demand(self.start(command(inputs, whole)))
+        duration, wanted = time.monotonic() - begin, digest(whole)
         killed = runs = different = leftovers = 0
         while killed < kills:
             runs += 1
@@ -144,7 +144,7 @@ class Killer:
             if status != 0:
                 self._demand(self.start(command(inputs, target)))
             different += digest(target) != wanted
-            leftovers += len([each for each in target.parent.rglob(".*partial*")])
+            leftovers += len(list(target.parent.rglob(".*partial*")))
         return f"| {name} | {killed} | {runs} | {duration:.2f} | {different} | {leftovers} |"
 
     def _demand(self, status: int | None) -> None:
