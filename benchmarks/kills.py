@@ -136,12 +136,15 @@ class Killer:
             runs += 1
             target = self.folder / f"run-{runs}-{name}" / name
             target.parent.mkdir()
+            ended = False
             for _ in range(min(KILLS_PER_RUN, kills - killed)):
                 status = self.start(command(inputs, target), self.random.uniform(0, duration))
-                if status == 0:
+                killed += status != 0
+                # A kill may come when all is written, and then there is nothing left to do.
+                ended = status == 0 or (target.exists() and digest(target) == wanted)
+                if ended:
                     break
-                killed += 1
-            if status != 0:
+            if not ended:
                 self._demand(self.start(command(inputs, target)))
             different += digest(target) != wanted
             leftovers += len(list(target.parent.rglob(".*partial*")))
