@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install hostile train test test-slow test-gpu gpu test-cluster check docs serve-docs test-docs table2 table3 table4 wheel lock clean
+.PHONY: help install hostile train test test-slow test-gpu gpu test-cluster check lint docs serve-docs test-docs table2 table3 table4 wheel lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,7 +38,9 @@ gpu: install ## measure all that needs a GPU, for MINUTES=60, into GPU_OUT=runs/
 test-cluster: install ## run jobs on a SLURM of two nodes on this machine; apt-get installs slurm-wlm if need be and possible
 	sh tests/cluster/install.sh && $(BIN)/python -m pytest -m cluster tests/cluster || test $$? = 75
 
-check: install docs ## lint, format, words, types and the documentation site
+check: lint docs ## lint, format, words, types and the documentation site
+
+lint: install ## lint, format, words and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell *.md conf docs src sweeps benchmarks tests

@@ -36,7 +36,7 @@ commands:
 flowdeblur COMMAND --help describes a command; --debug prints the traceback of an error.
 For example:
   flowdeblur train model=bidirectional
-  flowdeblur deblur blurry.mp4 sharp.mp4 --weights runs/<id>/weights.safetensors"""
+  flowdeblur deblur blurry.mp4 sharp.mp4 --weights runs/ID/weights.safetensors"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

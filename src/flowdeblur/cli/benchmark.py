@@ -15,7 +15,7 @@ examples:
   flowdeblur benchmark network
   flowdeblur benchmark network --models proposed nafnet --size 720 1280 \\
       --dtypes float32 bfloat16 --out runs/table3
-  flowdeblur benchmark kernels --weights runs/<id>/weights.safetensors --out kernels
+  flowdeblur benchmark kernels --weights runs/ID/weights.safetensors --out kernels
   flowdeblur benchmark data --workers 0 2 --model proposed --out benchmarks/results/data
   flowdeblur benchmark operator --help"""
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     data.add_argument("--folder", type=Path, help="for the frames, 600 MB; default: temporary")
     data.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
     what.add_parser("operator", add_help=False, help="only the spatially variant RNN")
-    arguments, rest = parser.parse_known_args(argv)
+    arguments, rest = parser.parse_known_args(argv or ["--help"])
     if arguments.what == "operator":
         from flowdeblur.benchmarks.operator import main as operator
 

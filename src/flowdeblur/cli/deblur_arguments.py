@@ -20,7 +20,7 @@ examples:
   flowdeblur deblur shaky.mp4 preview/ --preview 6
   flowdeblur deblur shaky.mp4 sharp.mp4 --only-blurry --strength 0.8 --compare wipe
   flowdeblur deblur shaky.mp4 sharp.mp4 --range 10s-25s
-  flowdeblur deblur frames/ restored/ --weights runs/<id> --device cpu
+  flowdeblur deblur frames/ restored/ --weights runs/ID --device cpu
   flowdeblur deblur frames/ restored.mp4 --fps 24
   flowdeblur deblur first.png second.png sharp.png
   flowdeblur deblur shaky.mp4 sharp.mp4 --explain explanation/

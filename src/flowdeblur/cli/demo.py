@@ -16,7 +16,7 @@ no file: uploads and results are removed after an hour, and when the demo ends."
 _EPILOG = """\
 examples:
   flowdeblur demo --open
-  flowdeblur demo --weights runs/<id>/weights.safetensors --port 0
+  flowdeblur demo --weights runs/ID/weights.safetensors --port 0
 
 From another machine: ssh -L 8765:127.0.0.1:8765 HOST, then open http://127.0.0.1:8765/ there."""
 

@@ -1,24 +1,23 @@
 """``flowdeblur evaluate``: score weights, or restored frames, under named protocols.
 
 Examples:
-    flowdeblur evaluate weights=runs/<id>
-    flowdeblur evaluate weights=runs/<id> data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
+    flowdeblur evaluate weights=runs/ID
+    flowdeblur evaluate weights=runs/ID data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
     flowdeblur evaluate predictions=theirs data=dvd data.root=/data/DVD 'protocols=[paper,vrt]'
-    flowdeblur evaluate weights=runs/<id> data=dvd data.root=/data/DVD 'metrics=[temporal]'
-    flowdeblur evaluate weights=runs/<id> --allow my_package
+    flowdeblur evaluate weights=runs/ID data=dvd data.root=/data/DVD 'metrics=[temporal]'
+    flowdeblur evaluate weights=runs/ID --allow my_package
     flowdeblur evaluate --no-reference shaky.mp4 --out shaky-scores
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from flowdeblur.cli import no_reference
-from flowdeblur.cli.hydra_job import run_job
+from flowdeblur.cli.hydra_job import discard, run_job
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,6 +45,5 @@ def _evaluate(config: DictConfig) -> None:
     try:
         print(evaluate(config))
     except BaseException:
-        with suppress(OSError):  # it is not empty
-            Path(config.run_dir).rmdir()  # created by Hydra
+        discard(Path(config.run_dir))  # created by Hydra
         raise

@@ -16,8 +16,8 @@ the size, or with their licence."""
 _EPILOG = """\
 examples:
   flowdeblur export weights.safetensors deblur.onnx
-  flowdeblur export runs/<id> deblur.pt2 --half
-  flowdeblur export runs/<id> weights.safetensors --half --licence CC-BY-4.0
+  flowdeblur export runs/ID deblur.pt2 --half
+  flowdeblur export runs/ID weights.safetensors --half --licence CC-BY-4.0
 
 A model or program takes frames (B, T, 3, H, W), RGB in [0, 1], float32, and returns restored
 (B, 3, H, W), float32, not clamped. ONNX needs the extra export: pip install 'flowdeblur[export]'.

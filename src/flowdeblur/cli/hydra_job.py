@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -69,3 +71,13 @@ def run_job(
     if errors:
         raise errors[0]
     return 0
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder that a failed job has left empty, and the folders in ``runs`` above it."""
+    with suppress(OSError):  # it is not empty
+        if folder.is_dir():
+            folder.rmdir()
+        for above in folder.absolute().parents:
+            if above.is_relative_to(Path("runs").absolute()):
+                above.rmdir()

@@ -2,18 +2,17 @@
 
 Examples:
     flowdeblur lesion default
-    flowdeblur lesion runs/<id> data=dvd data.root=/data/DVD max_frames=100
+    flowdeblur lesion runs/ID data=dvd data.root=/data/DVD max_frames=100
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from flowdeblur.cli.hydra_job import run_job
+from flowdeblur.cli.hydra_job import discard, run_job
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,6 +30,5 @@ def _lesion(config: DictConfig) -> None:
     try:
         print(lesion(config))
     except BaseException:
-        with suppress(OSError):  # it is not empty
-            Path(config.run_dir).rmdir()  # created by Hydra
+        discard(Path(config.run_dir))  # created by Hydra
         raise

@@ -6,7 +6,7 @@ Examples:
     python train.py experiment=paper data=dvd data.root=/data/DVD
     python train.py trainer=ddp trainer.devices=8
     python train.py -m hydra/launcher=slurm seed=0,1,2
-    python train.py hydra.run.dir=runs/<id>     # resume that run
+    python train.py hydra.run.dir=runs/ID     # resume that run
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from flowdeblur.cli.hydra_job import run_job
+from flowdeblur.cli.hydra_job import discard, run_job
 from flowdeblur.errors import UserError
 from flowdeblur.runs import RunFolder, refuse_other_folder
 
@@ -44,6 +44,7 @@ def _train(config: DictConfig) -> float:
         first = os.environ.get("LOCAL_RANK", "0") == "0"
         if first and Path(config.run_dir).is_dir():  # created by Hydra
             RunFolder(Path(config.run_dir)).discard_if_unused()
+            discard(Path(config.run_dir))
         raise
 
 

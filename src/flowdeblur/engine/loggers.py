@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import wandb
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from flowdeblur.errors import UserError
 from flowdeblur.runs import RunFolder
 
 log = logging.getLogger(__name__)
+
+_HYPERPARAMETERS = ("seed", "model", "objective", "optimizer", "scheduler", "init", "task", "data")
 
 
 def wandb_logger(
@@ -34,7 +36,7 @@ def wandb_logger(
         group: W&B group.
         tags: W&B tags.
     """
-    return WandbLogger(
+    logger = WandbLogger(
         project=project,
         name=name or Path(run_dir).name,
         id=Path(run_dir).name,
@@ -44,6 +46,31 @@ def wandb_logger(
         tags=list(tags),
         log_model=False,  # checkpoints are large; the weights are in the run folder
     )
+    logger._wandb_init.pop("anonymous", None)  # W&B warns of it, and Lightning 2.6 sets it
+    return logger
+
+
+def log_settings(loggers: Iterable[Logger], settings: Mapping[str, Any]) -> None:
+    """Log the configuration; TensorBoard's HPARAMS gets only what experiments differ in."""
+    for logger in loggers:
+        whole = not isinstance(logger, TensorBoardLogger)
+        logger.log_hyperparams(dict(settings) if whole else hyperparameters(settings))
+
+
+def hyperparameters(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values that experiments differ in, by dotted key: no folders, callbacks or loggers."""
+    chosen = {name: settings[name] for name in _HYPERPARAMETERS if name in settings}
+    chosen["trainer"] = {name: settings["trainer"].get(name) for name in ("max_steps", "precision")}
+    return dict(_flat(chosen, ""))
+
+
+def _flat(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if name not in ("_partial_", "root", "cache", "sources", "augmentation"):
+                yield from _flat(value, f"{key}.{name}" if key else name)
+    else:
+        yield key, str(node) if isinstance(node, list | tuple) else node
 
 
 def connect(loggers: Iterable[Logger]) -> None:

@@ -56,12 +56,20 @@ def run_name(seed: int) -> str | None:
     """Name a run after its model, data, recipe, row and seed; None outside of a Hydra job."""
     if not HydraConfig.initialized():
         return None
+    return "-".join([*run_tags(), f"seed{seed}"])
+
+
+def run_tags() -> list[str]:
+    """Model, data, recipe and row of a run, as far as they are selected; none outside of Hydra."""
+    if not HydraConfig.initialized():
+        return []
     choices = HydraConfig.get().runtime.choices
     chosen = [choices.get(group) for group in ("model", "data", "experiment", "ablation")]
-    return "-".join([*(each for each in chosen if each not in (None, "null")), f"seed{seed}"])
+    return [each for each in chosen if each not in (None, "null")]
 
 
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("run_tags", run_tags, replace=True)
 OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("sweep", sweep, replace=True)
 OmegaConf.register_new_resolver("folder_name", lambda path: Path(path).name, replace=True)

@@ -26,7 +26,7 @@ from flowdeblur.engine.checkpoints import (
     verify,
 )
 from flowdeblur.engine.configuration import check, check_root, plain
-from flowdeblur.engine.loggers import connect, finish, interrupt
+from flowdeblur.engine.loggers import connect, finish, interrupt, log_settings
 from flowdeblur.engine.ranges import check_ranges
 from flowdeblur.engine.report import cost, hardware, summary
 from flowdeblur.runs import PLACES, RunFolder, refuse_other_folder
@@ -163,8 +163,7 @@ def begin(trainer: L.Trainer, folder: RunFolder, settings: Mapping[str, Any]) ->
     else:
         folder.check(settings)
         logging.getLogger("flowdeblur").setLevel(logging.WARNING)  # one process logs messages
-    for logger in trainer.loggers:
-        logger.log_hyperparams(dict(settings))
+    log_settings(trainer.loggers, settings)
 
 
 def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> None:

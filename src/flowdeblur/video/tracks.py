@@ -19,6 +19,8 @@ from flowdeblur.errors import UserError
 
 _OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder", "DURATION")
 
+_KINDS = {"data": "data stream (such as a camera's telemetry)"}
+
 _log = logging.getLogger(__name__)
 
 Track = AudioStream | SubtitleStream
@@ -54,7 +56,7 @@ class Tracks:
                 left_out[stream.type] += 1
         left_out["video"] -= 1  # the one that is restored
         for kind, number in (+left_out).items():
-            _log.warning("%s: not copied: %d x %s", self._name, number, kind)
+            _log.warning("%s: not copied: %d x %s", self._name, number, _KINDS.get(kind, kind))
         target.metadata.update(_kept(source.metadata))
         target.set_chapters(
             [{**each, "metadata": _kept(each["metadata"])} for each in source.chapters()]
