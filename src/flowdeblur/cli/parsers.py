@@ -42,6 +42,6 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parsers of all commands that have one, by the words of the command."""
-    plain = [name for name in COMMANDS if name not in (*HYDRA_COMMANDS, "data", "completion")]
+    plain = [name for name in COMMANDS if name not in (*HYDRA_COMMANDS, "data")]
     names = [*plain, *(f"data {name}" for name in DATA_COMMANDS)]
     return {name: parser_of(name) for name in names}
