@@ -22,10 +22,12 @@ from flowdeblur.devices import find_device
 from flowdeblur.engine.assembly import make_metrics
 from flowdeblur.engine.configuration import check_values, instantiate, plain
 from flowdeblur.errors import UserError
+from flowdeblur.evaluation.detection import DetectionComparison, DetectionF1
 from flowdeblur.evaluation.motion import MotionBins
 from flowdeblur.evaluation.protocol import Protocol
 from flowdeblur.evaluation.report import (
     FrameWriter,
+    detection_table,
     frames_csv,
     motion_table,
     table,
@@ -47,6 +49,8 @@ from flowdeblur.files import filling, sha256, write_text
 from flowdeblur.networks.contract import require_network
 from flowdeblur.networks.scales import choose_scale
 from flowdeblur.types import Network, Source
+from flowdeblur.video.images import write_image
+from flowdeblur.viz.detections import draw_detections
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,12 @@ def evaluate(config: DictConfig) -> str:
         scored = {key for each in chosen.values() for key in each.keys}
         warp_error = WarpError(samples.keys, scored, DenseInverseSearch())
         observers.append(warp_error)
+    detections = [
+        DetectionComparison(each.detector)
+        for each in further.values()
+        if isinstance(each, DetectionF1)
+    ]
+    observers += detections
 
     start = time.perf_counter()
     with ExitStack() as stack:
@@ -190,6 +200,10 @@ def evaluate(config: DictConfig) -> str:
     }
     if warp_error is not None:
         metrics["warp_error"] = {"flow": DenseInverseSearch.version(), **warp_error.summary()}
+    for each in detections:
+        metrics["detection"] = each.summary()
+        for key, found in each.frames:
+            write_image(folder / f"detections_{key.replace('/', '_')}.png", draw_detections(found))
     write_text(folder / "frames.csv", frames_csv(evaluation))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     return _tables(evaluation, summaries, metrics, folder)
@@ -271,5 +285,7 @@ def _tables(
         parts.append(motion_table(evaluation.motion.summary(), evaluation.flow))
     if "warp_error" in metrics:
         parts.append(warp_error_table(metrics["warp_error"]))
+    if "detection" in metrics:
+        parts.append(detection_table(metrics["detection"]))
     parts.append(f"metrics  {folder / 'metrics.json'}\nframes   {folder / 'frames.csv'}")
     return "\n\n".join(parts)

@@ -84,6 +84,22 @@ def warp_error_table(summary: Mapping[str, Any]) -> str:
     )
 
 
+def detection_table(summary: Mapping[str, Any]) -> str:
+    """Lay out how far the detections of each method are those on the sharp frames.
+
+    Args:
+        summary: see :meth:`~flowdeblur.evaluation.detection.DetectionComparison.summary`.
+    """
+    rows = [["detections", "boxes", "matched", "precision", "recall"]]
+    for name, each in summary["methods"].items():
+        shares = (
+            "-" if each[key] is None else f"{each[key]:.3f}" for key in ("precision", "recall")
+        )
+        rows.append([name.replace("_", " "), str(each["boxes"]), str(each["matched"]), *shares])
+    rows.append(["sharp", str(summary["sharp"]), "", "", ""])
+    return _aligned(rows, numbers_from=1)
+
+
 def frames_csv(evaluation: Evaluation) -> str:
     """Write a line for every protocol, frame and method."""
     metrics = dict.fromkeys(
