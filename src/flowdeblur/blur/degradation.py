@@ -42,13 +42,23 @@ def expand_highlights(light: Tensor, gain: float) -> Tensor:
     Args:
         light: (3, H, W) linear light in [0, 1].
         gain: at white; 1 changes nothing.
+
+    Example:
+        >>> light = torch.tensor([0.5, 1.0]).expand(3, 1, 2)
+        >>> expand_highlights(light, gain=4.0)[0, 0].tolist()
+        [0.5, 4.0]
     """
     excess = ((light.amax(0) - 0.9) / 0.1).clamp(0, 1)
     return light * (1 + (gain - 1) * excess * excess * (3 - 2 * excess))
 
 
 def compress(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """An image (H, W, 3) after JPEG compression with chroma at half size (4:2:0)."""
+    """An image (H, W, 3) after JPEG compression with chroma at half size (4:2:0).
+
+    Example:
+        >>> compress(np.full((16, 16, 3), 128, np.uint8), quality=50).shape
+        (16, 16, 3)
+    """
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=2)
     return np.array(Image.open(file))

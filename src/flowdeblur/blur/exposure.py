@@ -41,7 +41,12 @@ def midpoints(length: float, samples: float, *, limit: int | None = MAX_INSTANTS
 
 
 def whole_frames(length: float) -> Times:
-    """The whole frames of an exposure around 0: the largest odd number that ``length`` holds."""
+    """The whole frames of an exposure around 0: the largest odd number that ``length`` holds.
+
+    Example:
+        >>> whole_frames(4.5)
+        array([-1.,  0.,  1.])
+    """
     reach = (math.floor(length) - 1) // 2
     return np.arange(-reach, reach + 1, dtype=np.float64)
 
@@ -53,6 +58,10 @@ def exposure_centers(count: int, interval: int, length: float) -> range:
         count: frames of the video.
         interval: frames from one exposure to the next.
         length: duration of an exposure, in frames.
+
+    Example:
+        >>> list(exposure_centers(10, interval=3, length=4))
+        [2, 5]
     """
     reach = math.ceil(length / 2)
     return range(reach, count - reach, interval)
@@ -65,6 +74,11 @@ def average(view: Callable[[Times], Tensor], times: Times, *, at_once: int = 1) 
         view: returns the light (N, ...) at N times.
         times: the instants.
         at_once: how many instants ``view`` is given at once.
+
+    Example:
+        >>> import torch
+        >>> average(lambda times: torch.from_numpy(times), np.array([0.0, 1.0, 5.0])).item()
+        2.0
     """
     total: Tensor | None = None
     for first in range(0, len(times), at_once):

@@ -88,6 +88,12 @@ def blur_kernels(trail: Trail, duty_cycle: float) -> Tensor:
     Returns:
         (N, K, K), each of sum 1, K odd and large enough for all; x to the right, y down. The blurry
         frame is the **convolution** of the sharp one with them.
+
+    Example:
+        >>> trail = Trail(before=torch.tensor([[-4.0, 0.0]]), after=torch.tensor([[4.0, 0.0]]))
+        >>> kernel = blur_kernels(trail, duty_cycle=0.5)[0]  # a line of 2 pixels along the row
+        >>> kernel.shape, round(kernel.sum().item(), 3), round(kernel[1].sum().item(), 3)
+        (torch.Size([3, 3]), 1.0, 1.0)
     """
     ends = torch.stack(trail.ends(duty_cycle))
     reach = math.ceil(float(ends.abs().max()) - 1e-4) if ends.numel() else 0
@@ -116,6 +122,15 @@ def reblur(image: Tensor, trail: Trail, duty_cycle: float, *, gamma: float = GAM
 
     Returns:
         (B, 3, H, W) in [0, 1]. Trails that leave the frame see its outermost pixels.
+
+    Example:
+        >>> image = torch.zeros(1, 3, 1, 5)
+        >>> image[..., 2] = 1
+        >>> flow = torch.zeros(1, 2, 1, 5)
+        >>> flow[:, 0] = 3
+        >>> blurry = reblur(image, Trail(before=-flow, after=flow), duty_cycle=1.0, gamma=1.0)
+        >>> [round(each, 1) for each in blurry[0, 0, 0].tolist()]
+        [0.0, 0.3, 0.3, 0.3, 0.0]
     """
     light = image.clamp(0, 1) ** gamma
     height, width = image.shape[-2:]
@@ -143,6 +158,12 @@ def trail_distance(one: Trail, other: Trail, duty_cycle: float) -> Tensor:
     """Mean distance (pixels) between the ends of two trails, without the axis of (dx, dy).
 
     Which end is the start does not matter: the blur is the same.
+
+    Example:
+        >>> one = Trail(before=torch.tensor([[-2.0, 0.0]]), after=torch.tensor([[2.0, 0.0]]))
+        >>> reversed_ = Trail(before=one.after, after=one.before)
+        >>> trail_distance(one, reversed_, duty_cycle=1.0).item()
+        0.0
     """
     axis = -1 if one.after.ndim == 2 else -3
     (a, b), (c, d) = one.ends(duty_cycle), other.ends(duty_cycle)

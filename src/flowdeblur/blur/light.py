@@ -19,7 +19,12 @@ the camera is not known."""
 
 
 def to_8_bit(light: Tensor) -> Tensor:
-    """Display values (uint8) of linear light of any shape, saturated at black and white."""
+    """Display values (uint8) of linear light of any shape, saturated at black and white.
+
+    Example:
+        >>> to_8_bit(torch.tensor([0.0, 0.5, 1.0, 2.0])).tolist()
+        [0, 186, 255, 255]
+    """
     return (light.clamp(0, 1) ** (1 / GAMMA) * 255).round().to(torch.uint8)
 
 

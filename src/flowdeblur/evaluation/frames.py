@@ -25,7 +25,12 @@ class FrameRule(Protocol):
 
 @dataclass(frozen=True)
 class AllFrames:
-    """Every frame, a clip's first and last included."""
+    """Every frame, a clip's first and last included.
+
+    Example:
+        >>> AllFrames().choose(["a", "b", "c"])
+        [0, 1, 2]
+    """
 
     def choose(self, names: Sequence[str]) -> list[int]:
         """Choose all."""
@@ -39,6 +44,10 @@ class WithoutEnds:
     Attributes:
         first: frames left out at the beginning.
         last: frames left out at the end.
+
+    Example:
+        >>> WithoutEnds(first=0, last=1).choose(["a", "b", "c"])
+        [0, 1]
     """
 
     first: int
@@ -56,6 +65,10 @@ class Numbered:
     Attributes:
         numbers: of the frames, ascending.
         first: the number of a clip's first frame: 1 as in MATLAB, 0 as in Python.
+
+    Example:
+        >>> Numbered((2, 3, 9), first=1).choose(["a", "b", "c"])
+        [1, 2]
     """
 
     numbers: Sequence[int]
@@ -73,6 +86,10 @@ class NamedLike:
 
     Attributes:
         pattern: as in a shell, ``*9`` for names that end in 9.
+
+    Example:
+        >>> NamedLike("*9").choose(["00008", "00009"])
+        [1]
     """
 
     pattern: str

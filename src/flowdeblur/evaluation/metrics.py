@@ -45,6 +45,11 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
 
     Returns:
         (B,) in dB, from the mean squared error over height, width and colour.
+
+    Example:
+        >>> sharp = torch.full((1, 3, 16, 16), 0.5)
+        >>> round(psnr(sharp + 0.1, sharp).item(), 2)
+        20.0
     """
     scores: Tensor = peak_signal_noise_ratio(
         restored.clamp(0, 1), sharp, data_range=1.0, reduction="none", dim=(1, 2, 3)
@@ -63,6 +68,11 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
 
     Returns:
         (B,)
+
+    Example:
+        >>> sharp = torch.rand(1, 3, 32, 32)
+        >>> round(ssim(sharp, sharp).item(), 4)
+        1.0
     """
     with torch.autocast(restored.device.type, enabled=False):  # variances would cancel in bfloat16
         _, full = structural_similarity_index_measure(
@@ -86,6 +96,11 @@ def ssim_volumetric(restored: Tensor, sharp: Tensor) -> Tensor:
 
     Returns:
         (B,)
+
+    Example:
+        >>> sharp = torch.rand(1, 3, 32, 32)
+        >>> round(ssim_volumetric(sharp, sharp).item(), 4)
+        1.0
     """
     restored = restored.clamp(0, 1)
     mean_r, mean_s = _volumetric_blur(restored), _volumetric_blur(sharp)
@@ -127,6 +142,12 @@ def end_point_error(flow: Tensor, true_flow: Tensor, visible: Tensor | None = No
 
     Returns:
         (B,) in pixels of the full size.
+
+    Example:
+        >>> true = torch.zeros(1, 2, 8, 8)
+        >>> true[:, 0], true[:, 1] = 3.0, 4.0
+        >>> end_point_error(torch.zeros(1, 2, 8, 8), true).item()
+        5.0
     """
     errors = end_points(at_full_size(flow, true_flow.shape[-2:]), true_flow)
     mask = torch.ones_like(errors) if visible is None else visible.to(errors.dtype)

@@ -13,7 +13,13 @@ from flowdeblur.evaluation.protocol import finite
 
 
 def speed(flow: Tensor) -> Tensor:
-    """Length of the flow in each pixel: (2 N, H, W) -> (H, W) px, the mean over N neighbours."""
+    """Length of the flow in each pixel: (2 N, H, W) -> (H, W) px, the mean over N neighbours.
+
+    Example:
+        >>> flow = torch.tensor([3.0, 4.0]).view(2, 1, 1)
+        >>> speed(flow).item()
+        5.0
+    """
     lengths: Tensor = flow.reshape(-1, 2, *flow.shape[-2:]).norm(dim=1).mean(0)
     return lengths
 

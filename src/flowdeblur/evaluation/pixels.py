@@ -23,12 +23,22 @@ def unquantized(frame: Tensor) -> Tensor:
 
 
 def rounded(frame: Tensor) -> Tensor:
-    """Clamp to [0, 1] and round to 8 bits, as a saved image is."""
+    """Clamp to [0, 1] and round to 8 bits, as a saved image is.
+
+    Example:
+        >>> rounded(torch.tensor([0.5, 1.2])).mul(255).tolist()
+        [128.0, 255.0]
+    """
     return (frame.clamp(0, 1) * _WHITE).round() / _WHITE
 
 
 def truncated(frame: Tensor) -> Tensor:
-    """Clamp to [0, 1] and cut to 8 bits, as a cast to an unsigned byte does."""
+    """Clamp to [0, 1] and cut to 8 bits, as a cast to an unsigned byte does.
+
+    Example:
+        >>> truncated(torch.tensor([0.5, 1.2])).mul(255).tolist()
+        [127.0, 255.0]
+    """
     return (frame.clamp(0, 1) * _WHITE + _RESIDUE).floor() / _WHITE
 
 
@@ -40,6 +50,11 @@ def luma(frame: Tensor) -> Tensor:
 
     Returns:
         (B, 1, H, W) in [16 / 255, 235 / 255].
+
+    Example:
+        >>> white = torch.ones(1, 3, 1, 1)
+        >>> round(luma(white).item() * 255, 1)
+        235.0
     """
     red, green, blue = (frame[:, channel : channel + 1] for channel in range(3))
     return (65.481 * red + 128.553 * green + 24.966 * blue + 16) / _WHITE

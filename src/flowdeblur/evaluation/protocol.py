@@ -18,12 +18,22 @@ _WINDOW = 11
 
 
 def mean_of_frames(clips: Sequence[Sequence[float]]) -> float:
-    """Average over all frames alike."""
+    """Average over all frames alike.
+
+    Example:
+        >>> mean_of_frames([[30.0], [20.0, 22.0]])
+        24.0
+    """
     return fmean(score for clip in clips for score in clip)
 
 
 def mean_of_clips(clips: Sequence[Sequence[float]]) -> float:
-    """Average over the frames of each clip, then over clips, so that short clips weigh as much."""
+    """Average over the frames of each clip, then over clips, so that short clips weigh as much.
+
+    Example:
+        >>> mean_of_clips([[30.0], [20.0, 22.0]])
+        25.5
+    """
     return fmean(fmean(clip) for clip in clips)
 
 

@@ -15,6 +15,11 @@ def require_network(candidate: Any) -> Network:
 
     Raises:
         UserError: names the class and what it lacks.
+
+    Example:
+        >>> from flowdeblur.weights import load
+        >>> require_network(load("small")).frame_offsets
+        (0, 1)
     """
     name = f"{type(candidate).__module__}.{type(candidate).__qualname__}"
     if not isinstance(candidate, nn.Module):

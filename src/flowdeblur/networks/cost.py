@@ -20,6 +20,11 @@ def gflop(network: Network, size: tuple[int, int]) -> float:
     Args:
         network: counted on a copy without data, so that any size is cheap.
         size: (H, W) of the frame in pixels.
+
+    Example:
+        >>> from flowdeblur.weights import load
+        >>> round(gflop(load("small"), (64, 64)), 2)
+        0.1
     """
     twin = copy.deepcopy(network).to(torch.device("meta"))
     frames = torch.empty(1, len(network.frame_offsets), 3, *size, device="meta")

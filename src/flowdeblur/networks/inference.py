@@ -55,6 +55,12 @@ def infer(
     Raises:
         RuntimeFailureError: the restored frame is not finite, or the device's memory does not
             suffice.
+
+    Example:
+        >>> from flowdeblur.weights import load
+        >>> frames = torch.rand(1, 2, 3, 40, 50)
+        >>> infer(load("small"), frames).restored.shape
+        torch.Size([1, 3, 40, 50])
     """
 
     def run(part: Tensor) -> Restoration:

@@ -69,7 +69,12 @@ class Span:
 
 
 def spans(size: int, tile: int, overlap: int) -> list[Span]:
-    """Place tiles over ``size`` rows or columns, as evenly as multiples of 64 allow."""
+    """Place tiles over ``size`` rows or columns, as evenly as multiples of 64 allow.
+
+    Example:
+        >>> [each.inside for each in spans(200, tile=128, overlap=64)]
+        [slice(0, 128, None), slice(64, 192, None), slice(128, 200, None)]
+    """
     last = max(0, -(-(size - tile) // ALIGNMENT)) * ALIGNMENT
     steps = -(-last // (tile - overlap))
     starts = [last * step // (steps * ALIGNMENT) * ALIGNMENT for step in range(steps)] + [last]

@@ -25,6 +25,11 @@ def spatially_variant_rnn_reference(
 
     Returns:
         (B, 4C, H, W) in the type of ``features``.
+
+    Example:
+        >>> features, weights = torch.ones(1, 1, 1, 3), torch.full((1, 4, 1, 3), 0.5)
+        >>> spatially_variant_rnn_reference(features, weights)[0, 0, 0].tolist()
+        [0.5, 0.75, 0.875]
     """
     f = features.to(state_dtype(features.dtype))
     w = weights.to(f.dtype)

@@ -3,6 +3,7 @@
 It stands apart because PyTorch's counter imports Triton, which importing the operators must not.
 
 Example:
+    >>> from flowdeblur.ops import spatially_variant_rnn
     >>> import flowdeblur.ops.flops
     >>> from torch.utils.flop_counter import FlopCounterMode
     >>> with FlopCounterMode(display=False) as counter:

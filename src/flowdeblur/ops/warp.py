@@ -22,6 +22,12 @@ def inside(flow: Tensor) -> Tensor:
     Returns:
         (B, 1, H, W) bool, true where 0 <= x + dx < W and 0 <= y + dy < H, the rule of the paper's
         released code.
+
+    Example:
+        >>> flow = torch.zeros(1, 2, 1, 3)
+        >>> flow[:, 0] = 1  # one pixel to the right
+        >>> inside(flow)[0, 0, 0].tolist()
+        [True, True, False]
     """
     x, y = _targets(flow)
     height, width = flow.shape[-2:]
@@ -44,6 +50,13 @@ def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
 
     Raises:
         ValueError: the shapes do not belong together.
+
+    Example:
+        >>> image = torch.tensor([[[[1.0, 2.0, 3.0]]]])
+        >>> flow = torch.zeros(1, 2, 1, 3)
+        >>> flow[:, 0] = 1  # what is at x here is at x + 1 there
+        >>> backward_warp(image, flow)[0, 0, 0].tolist()
+        [2.0, 3.0, 0.0]
     """
     if image.ndim != 4 or flow.shape != (image.shape[0], 2, *image.shape[-2:]):
         raise ValueError(

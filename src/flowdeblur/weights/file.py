@@ -74,6 +74,10 @@ def load(name_or_path: str | Path = DEFAULT, *, allow: Collection[str] = ()) -> 
 
     Raises:
         UserError: the name is unknown, or the file is missing, damaged, or names other packages.
+
+    Example:
+        >>> load("small").frame_offsets
+        (0, 1)
     """
     path = locate(name_or_path)
     tensors, metadata = read(path)
@@ -96,6 +100,10 @@ def locate(name_or_path: str | Path) -> Path:
 
     Raises:
         UserError: no weights of this name come with the package.
+
+    Example:
+        >>> locate("small").name, locate("runs/mine.safetensors").name
+        ('small.safetensors', 'mine.safetensors')
     """
     path = Path(name_or_path)
     if path.is_dir():
@@ -121,6 +129,10 @@ def describe(path: Path) -> dict[str, Any]:
 
     Raises:
         UserError: the file is missing, damaged, or not one of this project.
+
+    Example:
+        >>> describe(locate("small"))["config"]["_target_"]
+        'flowdeblur.networks.FlowGuidedDeblurring'
     """
     return _facts(read(path)[1], path)
 
