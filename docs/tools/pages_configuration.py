@@ -82,7 +82,8 @@ removes one. `--cfg job` prints the composed configuration, `--cfg job --resolve
 An unknown key, a value of the wrong type and a number out of range are refused before anything starts.
 
 Every node with `_target_` is a class or function: its other keys are the arguments, and all arguments of the
-[API](api.md) can be set. Files of your own are in a folder that `--config-dir FOLDER` names.
+[API](api.md) can be set. `flowdeblur schema > flowdeblur.schema.json` writes a JSON schema; editors with YAML support
+complete and check a file whose first line is `# yaml-language-server: $schema=flowdeblur.schema.json`. Files of your own are in a folder that `--config-dir FOLDER` names.
 
 | file | purpose |
 |---|---|

@@ -21,6 +21,7 @@ COMMANDS = {
     "import": "convert published weights: the paper's Caffe model, NAFNet, ESTRNN, DeblurGAN",
     "export": "write a network as ONNX model or torch.export program",
     "benchmark": "measure the operator or the networks on this machine",
+    "schema": "print a JSON schema of the configuration, for editors",
     "completion": "print a script that completes this command line in a shell",
 }
 

@@ -142,7 +142,7 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     }
     open_ended = any(each.kind == each.VAR_KEYWORD for each in parameters.values())
-    hints = _hints(target)
+    hints = argument_hints(target)
     for name, value in node.items():
         if name in _HYDRA_KEYS:
             continue
@@ -172,7 +172,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; valid names: {', '.join(names)}" if names else ""
 
 
-def _hints(target: Any) -> dict[str, Any]:
+def argument_hints(target: Any) -> dict[str, Any]:
+    """Types of the arguments of a class or function; empty where they cannot be resolved."""
     # A dataclass's own hints resolve names in the modules of the classes it inherits fields from.
     own = is_dataclass(target) or not inspect.isclass(target)
     try:
