@@ -19,6 +19,7 @@ import pages_configuration
 import pages_notebooks
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 VENDORED = ROOT / "build" / "site-assets"
 
 _COPIED = {  # files of the repository that are pages of the site
@@ -41,7 +42,10 @@ _SCRIPTS = {
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the generated pages to the navigation."""
+    """Add pages that mkdocs.yml does not name, and the generated ones, to the navigation."""
+    listed = str(config.nav)
+    how_to = next(each["How-to"] for each in config.nav or [] if "How-to" in each)
+    how_to += [each.name for each in sorted(DOCS.glob("*.md")) if each.name not in listed]
     reference = next(each["Reference"] for each in config.nav or [] if "Reference" in each)
     reference += [
         {title: list(_pages(source))}
