@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -218,3 +219,30 @@ def test_rows_that_are_only_published(make, tmp_path):
     (tmp_path / "published.yaml").write_text("theirs: 25.29")
     with pytest.raises(UserError, match=r"--published .*published.yaml: .*; write ROW"):
         add_published(rows, tmp_path / "published.yaml")
+
+
+def test_lower_scores_are_best_where_the_run_says_so(make, tmp_path):
+    make()
+    for row, value in (("ours", 0.5), ("without_flow", 0.25), ("without_rnns", 0.75)):
+        for seed in (0, 1):
+            path = tmp_path / f"{row}-seed{seed}" / "metrics.json"
+            content = json.loads(path.read_text())
+            content["test"] |= {"tof": value, "vif": value}
+            path.write_text(json.dumps(content | {"lower_is_better": ["tof"]}))
+    columns = {column.key: column for column in make().columns()}
+    rows = [row.name for row in make().rows]
+    assert columns["tof"].heading == "tof (lower is better)"
+    assert columns["vif"].heading == "vif"
+    assert {rows[place] for place in columns["tof"].best} == {"without_flow"}
+    assert {rows[place] for place in columns["vif"].best} == {"without_rnns"}
+
+
+def test_frames_may_lack_a_score(make, tmp_path):
+    make()
+    path = tmp_path / "ours-seed0" / "frames.csv"
+    head, first, *rest = path.read_text().splitlines()
+    lines = [f"{head},tof", f"{first},", *(f"{line},0.5" for line in rest)]
+    path.write_text("\n".join(lines) + "\n")
+    result = next(row for row in make().rows if row.name == "ours").results[0]
+    assert "tof" not in result.frames["clip/0"]
+    assert result.frames["clip/1"]["tof"] == 0.5

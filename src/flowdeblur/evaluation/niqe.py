@@ -105,10 +105,10 @@ class Naturalness(NamedTuple):
 class NIQE:
     """Distance of a frame's statistics to those of sharp photographs; needs no sharp frame.
 
-    Range: 0 or more, sharp photographs about 3 to 8; lower is better. The default parameters are
-    fitted on photographs of scikit-image, not those of the authors' release: compare values with
-    the same parameters only. Noise and sharpening artefacts count, too, and small frames have few
-    blocks: a frame of 96x96 has one.
+    Range: 0 or more, sharp photographs of 400 lines about 5 to 10; lower is better. The default
+    parameters are fitted on photographs of scikit-image, not those of the authors' release: compare
+    values with the same parameters only. Noise and sharpening artefacts count, too, and small
+    frames have few blocks: a frame of 96x96 has one.
 
     Args:
         parameters: a file written by ``flowdeblur data niqe``; None reads the default one.

@@ -20,8 +20,7 @@ class VMAF(PairMetric):
     Li et al., "Toward a Practical Perceptual Video Quality Metric", Netflix 2016. Each frame is
     scored as the second one of a clip of two, so that its motion is that from the previous frame;
     over a whole clip, libvmaf takes the smaller motion of both sides. Luma is 0.299 R + 0.587 G +
-    0.114 B in levels from 0 to 255. Range: about 0 to 100, not clipped; higher is better. Needs
-    sharp frames.
+    0.114 B in levels from 0 to 255. Range: 0 to 100; higher is better. Needs sharp frames.
 
     Raises:
         UserError: vmaf-torch or einops is not installed.
@@ -43,4 +42,4 @@ class VMAF(PairMetric):
             )
         clip, truth = (each.transpose(0, 1)[None] for each in (restored.clamp(0, 1), sharp))
         scores = cast(Tensor, video_multi_method_assessment_fusion(clip, truth))
-        return scores[0, 1]
+        return scores[0, 1].clamp(0, 100)  # as libvmaf; torchmetrics leaves it open
