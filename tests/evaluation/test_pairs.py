@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from flowdeblur.errors import UserError
+from flowdeblur.evaluation.detection import PeopleDetector
 from flowdeblur.evaluation.pairs import DistanceDifference, Flicker, FlowDifference
+from flowdeblur.evaluation.vmaf import VMAF
 
 
 def texture(seed, size):
@@ -69,3 +73,12 @@ def test_tlp_is_the_difference_of_two_distances():
     values = torch.tensor([0.2, 0.5, 0.1, 0.2]).view(2, 2, 1, 1, 1).expand(2, 2, 3, 8, 8)
     score = DistanceDifference(distance).compare(*values)
     assert score.item() == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("library", "metric"), [("cv2", FlowDifference), ("vmaf_torch", VMAF), ("cv2", PeopleDetector)]
+)
+def test_a_missing_extra_is_named(library, metric, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UserError, match=rf"{library} is not installed: pip install .*\[metrics\]"):
+        metric()
