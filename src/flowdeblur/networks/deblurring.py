@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from flowdeblur.networks.blocks import conv, deconv, relu
-from flowdeblur.networks.coupling import Coupling
+from flowdeblur.networks.coupling import Coupling, SpatiallyVariantRNN
+from flowdeblur.networks.strips import Strip, SweptStrips
 
 Guides = Sequence[Tensor | None]
 MakeCoupling = Callable[[int, int | None], Coupling]
@@ -77,12 +78,33 @@ class EncoderCoupled(DeblurringSubnet):
         """See :meth:`DeblurringSubnet.forward`."""
         rnn1, logits1 = self.rnn1(self.d_conv1(frame), guides[0])
         rnn2, logits2 = self.rnn2(self.d_conv2(rnn1), guides[1])
-        rnn3, logits3 = self.rnn3(self.d_conv3(rnn2), guides[2])
+        x, logits3 = self._below(rnn2, guides[2])
+        restored = self._finish(frame, self.d_deconv1(torch.cat((rnn1, x), dim=1)))
+        return restored, _known(logits3, logits2, logits1)
+
+    def restore_in_strips(self, frame: Tensor, guides: Guides, rows: int) -> Tensor:
+        """Restore a frame like ``forward``, the scale 1/2 in strips that are ``rows`` high."""
+        d_conv1 = self.d_conv1(frame)
+        assert isinstance(self.rnn1, SpatiallyVariantRNN)
+        assert guides[0] is not None
+        swept = SweptStrips(self.rnn1, d_conv1, guides[0], rows)
+        d_conv2 = swept.map(lambda strip, rnn1: strip.crop(self.d_conv2(rnn1), 0.5))
+        x = self._below(self.rnn2(d_conv2, guides[1])[0], guides[2])[0]
+
+        def finish(strip: Strip, rnn1: Tensor) -> Tensor:
+            deconv1 = self.d_deconv1(torch.cat((rnn1, x[:, :, strip.read]), dim=1))
+            seen = frame[:, :, 2 * strip.read.start : 2 * strip.read.stop]
+            return strip.crop(self._finish(seen, deconv1), 2)
+
+        return swept.map(finish)
+
+    def _below(self, rnn2: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """From rnn2 to what goes into ``d_deconv1`` beside rnn1; also returns logits3."""
+        rnn3, logits3 = self.rnn3(self.d_conv3(rnn2), guide)
         x = relu(self.d_conv3_3(relu(self.d_conv3_2(rnn3))))
         x = relu(self.d_deconv3_1(relu(self.d_deconv3(torch.cat((rnn3, x), dim=1)))))
         x = relu(self.d_deconv2_1(relu(self.d_deconv2(torch.cat((rnn2, x), dim=1)))))
-        restored = self._finish(frame, self.d_deconv1(torch.cat((rnn1, x), dim=1)))
-        return restored, _known(logits3, logits2, logits1)
+        return x, logits3
 
 
 class DecoderCoupled(DeblurringSubnet):

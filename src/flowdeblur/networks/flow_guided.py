@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flowdeblur.networks.deblurring import DeblurringSubnet
+from flowdeblur.networks.coupling import SpatiallyVariantRNN
+from flowdeblur.networks.deblurring import DeblurringSubnet, EncoderCoupled
 from flowdeblur.networks.flow import FlowSubnet
 from flowdeblur.networks.lesions import Lesion, flow_guided_lesions
 from flowdeblur.types import Restoration
@@ -111,6 +112,27 @@ class FlowGuidedDeblurring(nn.Module):
     def lesions(self) -> dict[str, Lesion]:
         """Parts that can be switched off, by name."""
         return flow_guided_lesions(self)
+
+    def in_strips(self) -> Callable[[Tensor, int], Tensor] | None:
+        """What restores frames (B, T, 3, H, W) in strips of some rows; None where it cannot.
+
+        The result is that of ``forward`` up to rounding, in less memory; see
+        :mod:`flowdeblur.networks.strips`. It is made for couplings in the encoder.
+        """
+        subnet = self.deblurring_subnet
+        swept = isinstance(subnet, EncoderCoupled) and isinstance(subnet.rnn1, SpatiallyVariantRNN)
+        return self._restore_in_strips if swept else None
+
+    def _restore_in_strips(self, frames: Tensor, rows: int) -> Tensor:
+        subnet, flow = self.deblurring_subnet, self.flow_subnet
+        assert isinstance(subnet, EncoderCoupled)
+        assert flow is not None
+        stacked = self._stack(frames)
+        height, width = frames.shape[-2:]
+        first = 3 * self.current_index
+        guides = flow(stacked).guides
+        restored = subnet.restore_in_strips(stacked[:, first : first + 3], guides, rows // 2)
+        return restored[..., :height, :width]
 
     def _stack(self, frames: Tensor) -> Tensor:
         if frames.ndim != 5 or frames.shape[1] != len(self.frame_offsets) or frames.shape[2] != 3:

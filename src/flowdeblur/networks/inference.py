@@ -13,6 +13,7 @@ from torch import Tensor
 
 from flowdeblur.errors import RuntimeFailureError
 from flowdeblur.networks.scales import FULL, Scales, restore_at_scales
+from flowdeblur.networks.strips import strip_rows
 from flowdeblur.networks.tiles import restore_in_tiles
 from flowdeblur.types import Network, Restoration
 
@@ -42,8 +43,9 @@ def infer(
         network: in evaluation mode, on the device of ``frames``.
         frames: (B, T, 3, H, W), RGB in [0, 1].
         dtype: of convolutions; below float32 by autocast.
-        tile: restore in overlapping tiles of this height and width, a multiple of 64; None for
-            whole frames.
+        tile: restore in parts of this height and width, a multiple of 64; None for whole frames.
+            A network with ``in_strips`` is run in strips of full width and the same area, which is
+            exact up to rounding; others in overlapping tiles, which are not.
         scale: scales to restore at, coarse to fine; or what chooses them for the current frames
             (B, 3, H, W).
         keep_rnn_weights: whether ``Restoration.rnn_weights`` is needed.
@@ -63,8 +65,13 @@ def infer(
         torch.Size([1, 3, 40, 50])
     """
 
+    restore_in_strips = _in_strips(network)
+
+    def autocast() -> torch.autocast:
+        return torch.autocast(frames.device.type, dtype, enabled=dtype != torch.float32)
+
     def run(part: Tensor) -> Restoration:
-        with torch.autocast(part.device.type, dtype, enabled=dtype != torch.float32):
+        with autocast():
             return network(part, keep_rnn_weights=keep_rnn_weights)
 
     def restore(part: Tensor) -> Tensor:
@@ -73,6 +80,10 @@ def infer(
     def restore_parts(part: Tensor) -> Tensor:
         if tile is None or tile >= max(part.shape[-2:]):
             return restore(part)
+        if restore_in_strips:
+            with autocast():
+                restored: Tensor = restore_in_strips(part, strip_rows(tile, part.shape[-1]))
+            return restored.float()
         return restore_in_tiles(restore, part, tile)
 
     with _memory_errors(frames):
@@ -90,6 +101,16 @@ def infer(
             remedy = "float16 is too small for its values, or its weights are damaged; use float32"
         raise RuntimeFailureError(f"the network's output is not finite; {remedy}")
     return output
+
+
+def runs_in_strips(network: Network) -> bool:
+    """Whether tiles of this network are exact, because they are strips."""
+    return _in_strips(network) is not None
+
+
+def _in_strips(network: Network) -> Callable[[Tensor, int], Tensor] | None:
+    make = getattr(network, "in_strips", None)
+    return make() if make is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Restoring a frame in overlapping tiles to save memory.
+"""Restoring a frame in overlapping tiles to save memory, for any network.
 
 The operator sweeps across the whole frame and the flow subnet sees motion in wide surroundings,
 so tiles are not exact; :func:`flowdeblur.networks.inference.tile_difference` measures by how much.

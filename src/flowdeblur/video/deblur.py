@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flowdeblur.devices import find_device
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
-from flowdeblur.networks.inference import prepare, tile_difference
+from flowdeblur.networks.inference import prepare, runs_in_strips, tile_difference
 from flowdeblur.types import Network
 from flowdeblur.video.background import reading_ahead, writing_behind
 from flowdeblur.video.clip import Frame, FrameReader
@@ -167,7 +167,11 @@ class DeblurJob:
         dtype = settings.torch_dtype(device)
         network = prepare(network, device)
         tile, batch = portion(
-            reader.size, device, tile=settings.tile, pixel_bytes=bytes_per_pixel(network)
+            reader.size,
+            device,
+            tile=settings.tile,
+            pixel_bytes=bytes_per_pixel(network),
+            in_strips=runs_in_strips(network),
         )
         tile = tile if tile and tile < max(reader.size) else None
         batch = settings.batch or batch

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from flowdeblur import weights
-from flowdeblur.errors import RuntimeFailureError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.files import replacing
 from flowdeblur.weights import onnx_model, program
 from flowdeblur.weights.restorer import Restorer
@@ -48,8 +48,10 @@ def export(
     half: bool = False,
     licence: str | None = None,
     allow: Collection[str] = (),
+    layout: type[Restorer] = Restorer,
+    recurrence: str | None = None,
 ) -> list[Check]:
-    """Export weights of this project, for any batch, height and width.
+    """Export weights of this project, for any height and width.
 
     Args:
         source: a weights file.
@@ -58,14 +60,22 @@ def export(
         half: with weights and features in float16.
         licence: of the weights; None for what the weights file says.
         allow: packages besides flowdeblur whose classes the weights file may name.
+        layout: of the input, see :mod:`flowdeblur.weights.restorer`.
+        recurrence: how an ONNX model computes the RNN, see
+            :mod:`flowdeblur.weights.onnx_model`; None for its default.
 
     Returns:
         The checks, one a size.
 
     Raises:
-        UserError: the weights are missing or damaged, or an extra is not installed.
+        UserError: the weights are missing or damaged, an extra is not installed, or
+            ``recurrence`` is given for another format.
         RuntimeFailureError: the written file computes something else than the network.
     """
+    kind = FORMATS[path.suffix.lower()]
+    options = {} if recurrence is None else {"recurrence": recurrence}
+    if options and kind is not onnx_model:
+        raise UserError(f"--recurrence: is for .onnx files, not {path.name}; leave it out")
     network = weights.load(source, allow=allow)
     described = weights.describe(source)
     facts = {
@@ -73,11 +83,10 @@ def export(
         "frame_offsets": str(list(network.frame_offsets)),
         "licence": licence or str(described["licence"] or "not stated"),
     }
-    kind = FORMATS[path.suffix.lower()]
-    reference = Restorer(network)
-    exported = Restorer(weights.load(source, allow=allow).half() if half else network)
+    reference = layout(network)
+    exported = layout(weights.load(source, allow=allow).half() if half else network)
     with replacing(path) as partial:
-        kind.write(exported, partial, facts)
+        kind.write(exported, partial, facts, **options)
         restore = kind.open_restorer(partial)
         checks = [_check(restore, reference, size) for size in CHECKED_SIZES]
         worst = max(checks, key=lambda check: check.difference)
@@ -95,7 +104,7 @@ def _check(
     restore: Callable[[Tensor], Tensor], reference: Restorer, size: tuple[int, int]
 ) -> Check:
     generator = torch.Generator().manual_seed(0)
-    example = torch.rand(1, reference.frames, 3, *size, generator=generator)
+    example = reference.pack(torch.rand(1, reference.frames, 3, *size, generator=generator))
     wanted, seconds = _timed(reference, example)
     got, seconds_exported = _timed(restore, example)
     if got.shape != wanted.shape:
