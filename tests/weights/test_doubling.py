@@ -83,7 +83,7 @@ def test_every_runtime_computes_what_pytorch_computes(tmp_path, half):
     reference = runtimes.pytorch(weights.load(tmp_path / "w.safetensors"))
     for size in ((64, 128), (65, 131)):
         planes = torch.rand(1, 6, *size).numpy()
-        for runtime in runtimes.RUNTIMES:
+        for runtime in runtimes.RUNTIMES[: 3 if half else 4]:  # pnnx makes float16 itself
             off = runtimes.difference(runtime(path, planes.shape)(planes), reference(planes))
             assert off <= (HALF_TOLERANCE if half else 1e-4), (runtime, size)
 

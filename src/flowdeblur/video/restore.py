@@ -71,12 +71,28 @@ def restore_frames(
             suffice.
     """
     device = device or automatic_device()
-    network = prepare(network, device)
     wanted = (
         (index, window)
         for index, window in enumerate(windows(frames, network.frame_offsets, cuts=controls.cuts))
         if window.current.name not in done
     )
+    yield from restore_windows(
+        network, wanted, controls=controls, device=device, dtype=dtype, tile=tile, batch=batch
+    )
+
+
+def restore_windows(
+    network: Network,
+    wanted: Iterator[tuple[int, Window]],
+    *,
+    controls: Controls,
+    device: torch.device,
+    dtype: torch.dtype,
+    tile: int | None = None,
+    batch: int = 1,
+) -> Iterator[Result]:
+    """Restore numbered frames with their neighbours; arguments as of :func:`restore_frames`."""
+    network = prepare(network, device)
     while group := list(itertools.islice(wanted, batch)):
         blurs = [_blur(window.current, controls, device) for _, window in group]
         wanted_now = [
