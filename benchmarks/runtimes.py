@@ -105,9 +105,11 @@ def pytorch(network: Network) -> Run:
 
 def difference(got: Array, wanted: Array) -> float:
     """Largest difference, as a share of the largest value; infinite for another shape."""
-    return float(np.abs(got - wanted).max() / np.abs(wanted).max()) if (
-        got.shape == wanted.shape
-    ) else float("inf")
+    return (
+        float(np.abs(got - wanted).max() / np.abs(wanted).max())
+        if (got.shape == wanted.shape)
+        else float("inf")
+    )
 
 
 def main(width: int = 640, height: int = 384, name: str = "small") -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import flowdeblur
 import torch
 from comfy_api.latest import ComfyAPISync, ComfyExtension, io
+
+import flowdeblur
 
 WEIGHTS = ("default", "small")
 SCALES = ("1", "0.5", "0.25,0.5", "auto")

@@ -25,6 +25,7 @@ from flowdeblur.video.shots import FrameSignature, is_cut
 from flowdeblur.video.windows import Window
 from flowdeblur.weights import load
 
+
 def deblur(
     clip: Any,
     weights: str | Path | Network = "default",
@@ -99,7 +100,7 @@ def deblur(
 
 
 def _shift(clip: Any, offset: int) -> Any:
-    """A clip whose frame n is frame n + ``offset``; what lies beyond the ends is not read."""
+    """A clip whose frame n is frame n + ``offset``; what is beyond the ends is not read."""
     missing = min(abs(offset), len(clip) - 1)
     if not missing:
         return clip

@@ -38,7 +38,7 @@ def test_a_strip_has_the_area_of_a_tile():
 def test_strips_are_exact(size):
     network, frames = make_network(), torch.rand(2, 2, 3, *size)
     whole = infer(network, frames)
-    # Cut off from what lies beyond a strip, the same network restores something else.
+    # Cut off from what is beyond a strip, the same network restores something else.
     upper = infer(network, frames[..., :128, :].contiguous()).restored
     assert (upper - whole.restored[..., :128, :]).abs().max() > 1e-3
     off = (infer(network, frames, tile=128).restored - whole.restored).abs().max()

@@ -176,8 +176,8 @@ def _add_speed(group: argparse._ArgumentGroup) -> None:
         "--tile",
         type=_tile,
         metavar="PIXELS",
-        help="restore in overlapping tiles, a multiple of 64 from 192 on; less exact (default: "
-        "whole frames, tiles if memory is short)",
+        help="restore in parts of this size, a multiple of 64 from 192 on, to save memory; exact "
+        "for the paper's network (default: whole frames, tiles if memory is short)",
     )
     group.add_argument(
         "--verify", action="store_true", help="measure what tiles change on the first frame"

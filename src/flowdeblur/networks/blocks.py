@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,8 +18,11 @@ def deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:
 
 
 def relu(x: Tensor) -> Tensor:
-    """The leaky ReLU that the paper's network uses wherever it has an activation."""
-    return F.leaky_relu(x, 0.1)
+    """The leaky ReLU that the paper's network uses wherever it has an activation.
+
+    In inference mode it overwrites ``x``, a layer's output that nothing else reads.
+    """
+    return F.leaky_relu(x, 0.1, inplace=torch.is_inference_mode_enabled())
 
 
 def downsample(image: Tensor, scale: int) -> Tensor:

@@ -54,8 +54,7 @@ def strips(height: int, rows: int) -> list[Strip]:
     starts = range(0, height, rows)
     own = [slice(start, min(start + rows, height)) for start in starts]
     return [
-        Strip(each, slice(max(0, each.start - HALO), min(height, each.stop + HALO)))
-        for each in own
+        Strip(each, slice(max(0, each.start - HALO), min(height, each.stop + HALO))) for each in own
     ]
 
 
@@ -107,7 +106,9 @@ class SweptStrips:
         channels = self._features.shape[1]
         state = torch.zeros_like(self._features[:, :, 0], dtype=torch.float32)
         states = [state]
-        weight, bias = self._rnnw.weight[3 * channels :], self._rnnw.bias[3 * channels :]
+        weight, bias = self._rnnw.weight[3 * channels :], self._rnnw.bias
+        assert bias is not None
+        bias = bias[3 * channels :]
 
         def rising(guide: Tensor) -> Tensor:
             return F.conv2d(guide, weight, bias, padding=1)

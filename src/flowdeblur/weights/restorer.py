@@ -77,7 +77,7 @@ class PlanesRestorer(Restorer):
     def forward(self, planes: Tensor) -> Tensor:
         """Restore the frames in the planes (1, 3 T, H, W), RGB of each frame after the other."""
         # Cast first: converters then see that this and the network's own reshaping cancel.
-        return super().forward(planes.to(self._dtype).unflatten(1, (self.frames, 3)))
+        return super().forward(torch.unflatten(planes.to(self._dtype), 1, (self.frames, 3)))
 
     def pack(self, frames: Tensor) -> Tensor:
         """Bring frames (1, T, 3, H, W) into the layout of the input."""
