@@ -21,7 +21,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_examples(name):
-    module = importlib.import_module(name)
+    module = pytest.importorskip(name, exc_type=ImportError)  # of a library of an extra
     for example in doctest.DocTestFinder(exclude_empty=True).find(
         module, extraglobs={"torch": torch}
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from flowdeblur.engine import resolvers  # noqa: F401 - the configuration refers to them
 from flowdeblur.errors import UserError
 from flowdeblur.legacy import RENAMED
+
+# What it logs as an error it also raises, and the caller reports it in one line.
+logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 
@@ -133,7 +137,8 @@ def _check_call(node: Mapping[str, Any], key: str, given: set[str]) -> None:
         target = get_object(path)
     except Exception as error:
         raise UserError(
-            f"{key}._target_: cannot import {path}: {str(error).splitlines()[-1]}"
+            f"{key}._target_: cannot import {path}: {str(error).splitlines()[-1]} "
+            "A module of your own must be installed, or its folder in PYTHONPATH"
         ) from None
     parameters = inspect.signature(target).parameters
     named = {
