@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install hostile train test test-slow test-gpu gpu test-cluster check lint docs pictures serve-docs test-docs table2 table3 table4 wheel lock clean
+.PHONY: help install hostile train test test-slow test-gpu gpu test-cluster check lint docs images serve-docs test-docs table2 table3 table4 wheel lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -54,8 +54,8 @@ docs: install ## build the documentation site into build/site; its scripts for e
 serve-docs: docs ## show the site at http://127.0.0.1:8000 and follow changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
-pictures: install ## draw the documentation's pictures again; RUN=runs/ID and STRATA=FOLDER add those of training and the model card
-	$(BIN)/python docs/tools/pictures.py $(if $(RUN),--run $(RUN)) $(if $(STRATA),--strata $(STRATA))
+images: install ## draw the images of the documentation again; RUN=runs/ID and STRATA=FOLDER add those of training and the model card
+	$(BIN)/python docs/tools/draw_images.py $(if $(RUN),--run $(RUN)) $(if $(STRATA),--strata $(STRATA))
 
 test-docs: install ## run the examples and open the site in a browser, where chromium is installed
 	$(BIN)/python -m pytest -m docs tests/docs

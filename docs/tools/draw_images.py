@@ -1,7 +1,7 @@
-"""Draw the pictures of the documentation again: make pictures [RUN=runs/ID] [STRATA=FOLDER].
+"""Draw the images of the documentation again: make images [RUN=runs/ID] [STRATA=FOLDER].
 
-RUN is a run of the default job; without it, the picture of a training run stays. STRATA is a folder
-of `flowdeblur data strata`; without it, the picture of the model card stays.
+RUN is a run of the default job; without it, the image of a training run stays. STRATA is a folder
+of `flowdeblur data strata`; without it, the image of the model card stays.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def run(*command: str) -> None:
 
 
 def save(source: Path, name: str) -> None:
-    """Write a picture for the documentation."""
+    """Write an image for the documentation."""
     Image.open(source).convert("RGB").save(IMAGES / name, quality=QUALITY, method=6)
 
 
