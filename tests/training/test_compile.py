@@ -12,6 +12,15 @@ from torch import nn
 from flowdeblur.training.callbacks import Compile
 
 
+class _Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+
+    def forward(self, image):
+        return self.layer(image).relu()
+
+
 class _Task(L.LightningModule):
     def __init__(self, network):
         super().__init__()
@@ -20,7 +29,7 @@ class _Task(L.LightningModule):
 
 @pytest.mark.slow
 def test_the_compiled_network_keeps_its_names_and_results():
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    network = _Network()
     task, plain = _Task(network), copy.deepcopy(network)
     graphs = []
 
@@ -37,6 +46,6 @@ def test_the_compiled_network_keeps_its_names_and_results():
 
 
 def test_only_training_compiles():
-    task = _Task(nn.Conv2d(3, 4, 3))
+    task = _Task(_Network())
     Compile(backend="eager").setup(None, task, "test")
     assert task.network._compiled_call_impl is None
