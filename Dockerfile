@@ -8,6 +8,9 @@ ARG BASE=python:3.12-slim
 FROM ${BASE}
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
+# The operator's CPU kernel is compiled on first use.
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
+
 WORKDIR /opt/flowdeblur
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
