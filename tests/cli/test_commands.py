@@ -52,7 +52,7 @@ def test_help_of_a_command_is_fast_and_has_an_example(command):
     assert done.returncode == 0
     assert "example" in done.stdout.lower()
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert seconds < 1  # 0.05 to 0.25 s; with torch more than 1.5 s
+    assert seconds < 1  # 0.05 to 0.25 s; importing torch takes more than 1.5 s
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "lesion"])

@@ -63,6 +63,6 @@ def test_an_agent_runs_rows_of_table_4_on_two_processes(tmp_path):
         # Two processes are one run of W&B, which has the sweep's number and says what it is.
         assert server.runs.keys() == {"run0", "run1"}
         assert "s" in [each.get("sweep") for each in server.runs["run0"]], server.runs["run0"]
-        assert "proposed-scenes-ours-seed0" in [e["displayName"] for e in server.runs["run0"]]
+        assert "compact-scenes-ours-seed0" in [e["displayName"] for e in server.runs["run0"]]
         assert [each["input"]["artifactTypeName"] for each in server.artifacts] == ["model"] * 2
         assert any('"val/psnr"' in line for line in server.files["wandb-history.jsonl"])

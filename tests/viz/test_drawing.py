@@ -37,9 +37,9 @@ def test_no_flow_is_white_with_dots():
 
 
 def test_kernels_are_drawn_along_the_flow():
-    image = torch.full((3, 64, 64), 0.5)
+    frame = torch.full((3, 64, 64), 0.5)
     for flow, axis in ((uniform(6.0, 0.0, (64, 64)), 1), (uniform(0.0, 6.0, (64, 64)), 0)):
-        image, times = draw_kernels(image, Trail(-flow[None], flow[None]), 1.0)
+        image, times = draw_kernels(frame, Trail(-flow[None], flow[None]), 1.0)
         drawn = np.abs(image.astype(int) - round(0.55 * 128)).sum(2) > 100
         # 7 pixels long and 1 wide, `times` as large, four to a row and column.
         assert times == 2
@@ -48,9 +48,9 @@ def test_kernels_are_drawn_along_the_flow():
 
 
 def test_without_motion_kernels_are_single_spots():
-    image = torch.rand(3, 40, 40)
+    frame = torch.rand(3, 40, 40)
     none = torch.zeros(1, 2, 40, 40)
-    image, times = draw_kernels(image, Trail(none, none), 0.8)
+    image, times = draw_kernels(frame, Trail(none, none), 0.8)
     spots = (image == (255, 190, 40)).all(2)
     assert spots.sum() == 2 * 2 * times**2
 
