@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import signal
 
 import pytest
@@ -17,6 +18,15 @@ def default_signal_handlers():
     """Background processes of a shell ignore Ctrl-C, and nohup SIGHUP; tests send both."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def log_handlers():
+    """Remove the handlers that a command adds: they write to the output captured for one test."""
+    before = list(logging.root.handlers)
+    yield
+    for each in set(logging.root.handlers) - set(before):
+        logging.root.removeHandler(each)
 
 
 @pytest.fixture(scope="session")

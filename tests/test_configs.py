@@ -12,10 +12,13 @@ from flowdeblur.engine.configuration import check, config_dir, instantiate, near
 from flowdeblur.errors import UserError
 
 CONF = config_dir()
+# Metrics that need a file of the user's; see tests/evaluation.
+NEED_FILES = ("detection", "detection_onnx", "dists", "lpips", "tlp")
 FILES = sorted(
     each.relative_to(CONF).with_suffix("").as_posix()
     for each in CONF.glob("*/*.yaml")
     if each.parent.name != "protocols"  # of conf/evaluate.yaml; see tests/evaluation
+    if each.stem not in NEED_FILES
 )
 # What some options need before they can be instantiated.
 IN_FOLDERS = ("bsd", "dvd", "frames", "gopro", "hide", "realblur", "reds", "reds4")
