@@ -65,6 +65,11 @@ def children(pid):
     return [int(each) for each in listed.stdout.split()]
 
 
+def test_a_number_in_the_place_of_an_option_is_refused(ablate, capsys):
+    assert ablate("run", "model=7", "--dry-run") == 2
+    assert "model=7" in error_of(capsys)
+
+
 @pytest.mark.slow
 def test_a_sweep_killed_twice_ends_with_the_same_numbers(ablate, tmp_path, cache, capsys):
     rows = ["ablation=ours,without_flow", "seed=0", "trainer.max_steps=16"]

@@ -76,6 +76,8 @@ def compose_configuration(name: str, overrides: Sequence[str]) -> DictConfig:
             return compose(name, list(overrides))
     except HydraException as error:
         raise UserError(explain(error, overrides, name)) from None
+    except ValueError as error:  # a number where the name of an option is wanted
+        raise UserError(f"{' '.join(overrides)}: {error}") from None
     finally:
         GlobalHydra.instance().clear()
 
