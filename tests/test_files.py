@@ -109,7 +109,7 @@ def test_leftovers_of_killed_processes_are_removed_by_the_next_one(tmp_path):
 
 
 def write_bytes_of_child(path):
-    files._remove_leftovers.cache_clear()
+    files.remove_leftovers.cache_clear()
     write_bytes(path, b"whole")
 
 

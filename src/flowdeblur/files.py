@@ -129,7 +129,7 @@ def _rename_to_new(partial: Path, path: Path) -> None:
 
 def _temporary(path: Path) -> Path:
     """A name next to ``path`` that no other process uses, and that is not longer than allowed."""
-    _remove_leftovers(path.absolute().parent)
+    remove_leftovers(path.absolute().parent)
     name, suffix = f"{zlib.crc32(os.fsencode(path.name)):08x}", path.suffix
     return path.with_name(
         f".{name}.partial-{_HOST}-{os.getpid()}{suffix if len(suffix) < 16 else ''}"
@@ -137,7 +137,7 @@ def _temporary(path: Path) -> Path:
 
 
 @functools.cache
-def _remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove partial files of processes that were killed; once per process and folder."""
     with suppress(OSError):  # not readable: the caller reports what matters
         for path in folder.iterdir():

@@ -104,6 +104,13 @@ def test_a_killed_pack_resumes_and_ends_with_the_same_bytes(root, out, tmp_path,
     assert files(again) == files(out)
 
 
+def test_a_pack_killed_while_it_wrote_its_plan_begins_again(root, out, tmp_path):
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / ".0123abcd.partial-0-1.json").write_text("half")
+    assert files(packed(root, again)) == files(out)
+
+
 def test_out_that_holds_something_else(root, out, tmp_path, monkeypatch):
     assert files(packed(root, out)) == files(out)  # complete: nothing to do
     write_image(root / "a" / "input" / "00009.png", make_image(9))

@@ -12,6 +12,7 @@ from tests.synthesis.footage import contents, frame, image_clip, video_clip
 from flowdeblur.cli import main
 from flowdeblur.datasets import FrameFolders
 from flowdeblur.errors import UserError
+from flowdeblur.files import _HOST
 from flowdeblur.synthesis import Recipe, Videos
 from flowdeblur.synthesis import clip as clip_module
 from flowdeblur.synthesis.dataset import synthesize
@@ -85,6 +86,14 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(videos, tmp_path, mon
     monkeypatch.setattr(clip_module, "write_image", write)
     make(videos, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_run_killed_while_it_wrote_its_recipe_begins_again(videos, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".0123abcd.partial-{_HOST}-999999999.json").write_text("half")
+    make(videos, out)
+    assert not list(out.glob(".*partial*"))
 
 
 def test_a_clip_that_was_replaced_in_between_is_made_of_the_new_one(videos, tmp_path, monkeypatch):

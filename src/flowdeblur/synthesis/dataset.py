@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from flowdeblur.devices import one_thread_per_operation
 from flowdeblur.errors import UserError
-from flowdeblur.files import write_text
+from flowdeblur.files import remove_leftovers, write_text
 from flowdeblur.synthesis.clip import METADATA, synthesize_clip
 from flowdeblur.synthesis.inputs import SharpClip
 from flowdeblur.synthesis.recipe import Recipe
@@ -131,6 +131,7 @@ def _claim(out: Path, recipe: Recipe) -> None:
                     "choose another OUT"
                 )
         return
+    remove_leftovers(out)
     if any(each.name != LOCK for each in out.iterdir()):
         raise UserError(f"{out}: is not empty, and was not made by synthesize; choose another OUT")
     write_text(path, json.dumps(wanted, indent=1) + "\n")

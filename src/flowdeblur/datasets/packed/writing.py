@@ -85,6 +85,8 @@ def _complete(out: Path, plan: list[dict[str, Any]]) -> list[PackedEntry]:
 
 def _claim(out: Path, plan: list[dict[str, Any]]) -> None:
     path, content = out / PLAN, json.dumps(plan) + "\n"
+    for left in out.glob(".*.partial-*"):  # of a process that was killed
+        left.unlink()
     if path.exists():
         if path.read_text() != content:
             raise UserError(
@@ -95,8 +97,6 @@ def _claim(out: Path, plan: list[dict[str, Any]]) -> None:
         raise UserError(f"{out}: is not empty; choose another OUT")
     else:
         write_text(path, content)
-    for left in out.glob(".*.partial-*"):  # of a process that was killed
-        left.unlink()
 
 
 def _demand_room(out: Path, plan: list[dict[str, Any]]) -> None:
