@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,13 +81,15 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(extra, run, tmp_path, cach
     assert metrics_of(resumed)["history"] == metrics_of(straight)["history"]
 
 
-def test_a_truncated_newest_checkpoint_costs_some_steps_only(run, finished, folder):
+def test_a_truncated_newest_checkpoint_costs_some_steps_only(run, tmp_path):
+    _, straight = run(folder="straight")
+    folder = shutil.copytree(straight, tmp_path / "run")
     newest = folder / "checkpoints" / "step_00000004.ckpt"
     newest.write_bytes(newest.read_bytes()[:1000])
     (folder / "weights.safetensors").unlink()
     status, _ = run()
     assert status == 0
-    assert weights_equal(folder, finished.folder)
+    assert weights_equal(folder, straight)
     assert "step_00000004.ckpt is corrupt" in (folder / "train.log").read_text()
 
 
