@@ -6,10 +6,13 @@ import signal
 import pytest
 import torch
 
+torch.set_num_threads(1)  # small layers are slower on two; `make test` runs two processes
 
-@pytest.fixture(scope="session", autouse=True)
+
+@pytest.fixture(autouse=True)
 def one_thread():
-    """Small layers are slower on two threads; the suite runs in two processes (``make test``)."""
+    """Undo what a test does to the number of threads: results depend on it in the last bits."""
+    yield
     torch.set_num_threads(1)
 
 
