@@ -68,6 +68,8 @@ def children(pid):
 def test_a_number_in_the_place_of_an_option_is_refused(ablate, capsys):
     assert ablate("run", "model=7", "--dry-run") == 2
     assert "model=7" in error_of(capsys)
+    assert main(["train", "model=7", "--cfg", "job"]) == 2
+    assert "model=7" in error_of(capsys)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from flowdeblur.cli.arguments import count
 from flowdeblur.errors import UserError
 
 _EPILOG = """\
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument(
-        "--jobs", type=_count, metavar="N", help="runs at a time (default: one, or one per GPU)"
+        "--jobs", type=count, metavar="N", help="runs at a time (default: one, or one per GPU)"
     )
     run.add_argument("--shard", metavar="I/N", help="only the I-th of N parts, from 1")
     run.add_argument("--dry-run", action="store_true", help="print the command lines only")
@@ -121,9 +122,3 @@ def _add_table_options(table: argparse.ArgumentParser) -> None:
         help="score the frames of another program, DIR/CLIP/FRAME.png, as a row; can be repeated",
     )
     table.add_argument("--wandb", metavar="PROJECT", help="also write it as a table of W&B")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer above 0, not {text}")
-    return int(text)

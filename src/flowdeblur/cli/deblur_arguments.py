@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from flowdeblur.cli import explaining
+from flowdeblur.cli.arguments import share
 
 _DESCRIPTION = """\
 Remove motion blur from videos, folders of frames and images. Every frame is restored, the first
@@ -108,7 +109,7 @@ def _add_controls(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--strength",
-        type=_share,
+        type=share,
         default=1.0,
         metavar="0..1",
         help="blend of input (0) and restored frame (1, the default)",
@@ -215,12 +216,6 @@ def _only_blurry(text: str) -> float | bool:
         return True
     if not _is_number(text) or not 0 <= float(text) < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number of pixels, 0 or more, not {text}")
-    return float(text)
-
-
-def _share(text: str) -> float:
-    if not _is_number(text) or not 0 <= float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text}")
     return float(text)
 
 

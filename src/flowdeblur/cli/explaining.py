@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowdeblur.cli.arguments import share
 from flowdeblur.errors import UserError
 from flowdeblur.explain import DUTY_CYCLE
 
@@ -123,14 +124,3 @@ def _frames(text: str) -> list[int]:
     if not all(each.isascii() and each.isdecimal() for each in parts):
         raise argparse.ArgumentTypeError(f"must be whole numbers from 0, as 0,10,20, not {text}")
     return [int(each) for each in parts]
-
-
-def share(text: str) -> float:
-    """Parse a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text}")
-    return value

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowdeblur.cli.explaining import check_folder, share
+from flowdeblur.cli.arguments import count, share
+from flowdeblur.cli.explaining import check_folder
 from flowdeblur.explain import DUTY_CYCLE
 
 OPTION = "--no-reference"
@@ -105,11 +106,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="a name, a weights file or a run folder (default: default)",
     )
     parser.add_argument(
-        "--frames", type=_count, metavar="N", help="read only the first N frames of each clip"
+        "--frames", type=count, metavar="N", help="read only the first N frames of each clip"
     )
     parser.add_argument(
         "--show",
-        type=_count,
+        type=count,
         default=4,
         metavar="N",
         help="frames of each clip on the page, largest blur first (default: 4)",
@@ -137,9 +138,3 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--overwrite", action="store_true", help="write into an existing DIR")
     return parser.parse_args(argv)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text}")
-    return int(text)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -39,6 +40,11 @@ def explain(error: Exception, argv: Sequence[str], name: str) -> str:
             f"{error.override}: not a valid override; "
             "write key=value, with quotes around special characters"
         )
+    if first.startswith("Config group override must be"):  # Hydra does not say which
+        for override in argv:
+            group, _, value = override.lstrip("+").partition("=")
+            if (config_dir() / group).is_dir() and isinstance(yaml.safe_load(value), int | float):
+                return f"{override}: no such option; choose one of {group} by its name"
     unknown = re.search(r"Could not override '([^']+)'", str(error)) or re.search(
         r"Key '([^']+)' is not in struct", str(error)
     )

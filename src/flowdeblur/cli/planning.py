@@ -74,10 +74,8 @@ def compose_configuration(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             return compose(name, list(overrides))
-    except HydraException as error:
+    except (HydraException, ValueError) as error:
         raise UserError(explain(error, overrides, name)) from None
-    except ValueError as error:  # a number where the name of an option is wanted
-        raise UserError(f"{' '.join(overrides)}: {error}") from None
     finally:
         GlobalHydra.instance().clear()
 

@@ -52,7 +52,8 @@ class InputClip:
                 raise UserError("--fps: a video keeps its own frame rate; leave --fps out")
             return VideoReader(self.path)
         if rate is not None and not _LIMITS[0] <= rate <= _LIMITS[1]:
-            raise UserError(f"--fps {float(min(rate, Fraction(10**9))):g}: must be from 0.001 to 1000")
+            given = float(min(rate, Fraction(10**9)))  # a float cannot hold every fraction
+            raise UserError(f"--fps {given:g}: must be from 0.001 to 1000")
         rate = (rate or _RATE).limit_denominator(_LARGEST_DENOMINATOR)
         return ImageReader(self.path, self.images or list_images(self.path), rate)
 
