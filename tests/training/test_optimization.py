@@ -11,6 +11,7 @@ from tests.composition import compose_config, make_model
 from flowdeblur.engine.configuration import instantiate, plain
 from flowdeblur.errors import UserError
 from flowdeblur.training.optimization import (
+    GroupsByFanIn,
     GroupsByName,
     Optimization,
     polynomial,
@@ -116,3 +117,40 @@ def test_frozen_parameters_are_not_optimised():
     module.bias.requires_grad_(False)
     optimizer, _ = Optimization(adam).configure(module)
     assert [p is module.weight for p in optimizer.param_groups[0]["params"]] == [True]
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan_in"),
+    [
+        (torch.nn.Conv2d(64, 3, 5), 64 * 25),
+        (torch.nn.Conv2d(64, 64, 3, groups=64), 9),
+        (torch.nn.ConvTranspose2d(48, 8, 4, stride=2), 48 * 4),
+        (torch.nn.Linear(512, 2), 512),
+        (torch.nn.PReLU(4), 1),
+    ],
+)
+def test_rates_by_fan_in(layer, fan_in):
+    (group,) = GroupsByFanIn(reference=100)(layer)
+    assert group["lr_factor"] == pytest.approx(min(1, 100 / fan_in))
+    assert {id(each) for each in group["params"]} == {id(each) for each in layer.parameters()}
+
+
+def test_fan_in_sorts_every_trainable_parameter_once():
+    network = make_model("small")
+    network.flow_subnet.conv1.requires_grad_(False)
+    sorted_ = [id(each) for group in GroupsByFanIn()(network) for each in group["params"]]
+    trained = [id(each) for each in network.parameters() if each.requires_grad]
+    assert sorted(sorted_) == sorted(trained)
+
+
+def test_with_rates_by_fan_in_wide_layers_change_what_they_compute_as_much_as_narrow_ones():
+    changes = []
+    for channels in (256, 4096):
+        torch.manual_seed(0)
+        layer, x = torch.nn.Linear(channels, 64), torch.randn(1, channels)
+        optimizer, _ = Optimization(adam, groups=GroupsByFanIn()).configure(layer)
+        before = layer(x)
+        (layer(x) - x[:, :1]).square().mean().backward()
+        optimizer.step()
+        changes.append((layer(x) - before).abs().mean().item())
+    assert changes[1] == pytest.approx(changes[0], rel=0.1)

@@ -91,7 +91,7 @@ class FlowGuidedDeblurring(nn.Module):
         return Restoration(
             restored[..., :height, :width],
             flows if self.flow_offsets else (),
-            tuple(torch.tanh(each) for each in logits) if keep_rnn_weights else (),
+            tuple(torch.tanh(each.float()) for each in logits) if keep_rnn_weights else (),
         )
 
     def predict_flows(self, frames: Tensor) -> tuple[Tensor, ...]:

@@ -18,6 +18,7 @@ from flowdeblur.evaluation.metrics import end_points
 from flowdeblur.networks.blocks import downsample
 from flowdeblur.ops import backward_warp, inside
 from flowdeblur.training.pyramid import Pyramid
+from flowdeblur.training.saturation import Saturation
 from flowdeblur.types import Batch, Restoration
 
 Penalty = Callable[[Tensor], Tensor]
@@ -181,6 +182,7 @@ class Objective(nn.Module):
         warping: first term of Eq. 14; omitted for a network without flow.
         end_point: supervision by true flow; omitted if the data have none.
         pyramid: supervision of outputs at lower scales; omitted for a network without them.
+        saturation: penalty of RNN weights near 1 and -1; omitted for a network without them.
         sums: sum over pixels as in Eq. 14; otherwise every term is divided by 3 H W.
     """
 
@@ -191,6 +193,7 @@ class Objective(nn.Module):
         warping: Warping | None = None,
         end_point: EndPointError | None = None,
         pyramid: Pyramid | None = None,
+        saturation: Saturation | None = None,
         sums: bool = False,
     ) -> None:
         super().__init__()
@@ -200,7 +203,7 @@ class Objective(nn.Module):
             end_point,
             sums,
         )
-        self.pyramid = pyramid
+        self.pyramid, self.saturation = pyramid, saturation
 
     def flow_terms(self) -> Objective:
         """Return the same objective without restoration."""
@@ -241,6 +244,8 @@ class Objective(nn.Module):
             ).mean()
         if self.pyramid is not None and prediction.coarse:
             terms["pyramid"] = self.pyramid(prediction.coarse, sharp).mean()
+        if self.saturation is not None and prediction.rnn_weights:
+            terms["saturation"] = self.saturation(prediction.rnn_weights).mean()
         if not terms:
             raise UserError(
                 "objective: no term applies: this network or these data have no flow; "

@@ -91,7 +91,8 @@ class Task(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Lightning's hook."""
-        terms = self.losses(batch, self.training_forward(batch))
+        keep = self.objective.saturation is not None
+        terms = self.losses(batch, self.training_forward(batch, keep_rnn_weights=keep))
         if not torch.isfinite(terms["total"]):
             self._suspects += batch["key"]
         self._terms.append(torch.stack(list(terms.values())).detach())
