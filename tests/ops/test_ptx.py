@@ -56,6 +56,33 @@ def test_a_loop_and_a_branch():
     assert launch(body, argument=10)[5] == 55
 
 
+@pytest.mark.parametrize(("comparison", "holds"), [("nan", [0, 1]), ("num", [1, 0])])
+def test_comparisons_that_ask_for_nan_only(comparison, holds):
+    body = f"""
+    ld.global.b32 %r2, [%rd3];
+    setp.{comparison}.f32 %p1, %r2, %r2;
+    mov.b32 %r3, 0;
+    @%p1 mov.b32 %r3, 1;
+    st.global.b32 [%rd3], %r3;
+    """
+    content = np.array([1.5, np.nan] + [0] * 30, np.float32)
+    assert launch(body, content=content.view(np.uint8))[:2].tolist() == holds
+
+
+@pytest.mark.parametrize(
+    ("selector", "permuted"),
+    [("0x3210", 0x83828180), ("0x7654", 0x13121110), ("0x0C48", 0x800010FF)],
+)
+def test_bytes_are_permuted(selector, permuted):
+    body = f"""
+    mov.b32 %r2, 0x83828180;
+    mov.b32 %r3, 0x13121110;
+    prmt.b32 %r4, %r2, %r3, {selector}U;
+    st.global.b32 [%rd3], %r4;
+    """
+    assert launch(body)[0] == permuted
+
+
 @pytest.mark.parametrize(("value", "rounded"), [(1.00390625, 0x3F80), (1.01171875, 0x3F82)])
 def test_bfloat16_rounds_to_even(value, rounded):
     bits = int(np.float32(value).view("u4"))

@@ -18,6 +18,17 @@ def _divide(left: Array, right: Array) -> Array:
     return np.where((left < 0) ^ (right < 0), -quotient, quotient)
 
 
+def _permute(low: Array, high: Array, selector: Array) -> Array:
+    """Four of eight bytes, chosen by a digit each; a digit from 8 on repeats the byte's sign."""
+    word = high.astype("u8") << 32 | low
+    result = np.zeros_like(low)
+    for place in range(4):
+        digit = selector >> 4 * place & 15
+        byte = (word >> (digit & 7) * 8 & 255).astype("u4")
+        result |= np.where(digit & 8, (byte >> 7) * 255, byte) << 8 * place
+    return result
+
+
 FUNCTIONS: dict[str, Callable[..., Array]] = {
     "mov": np.array,
     "add": np.add,
@@ -36,6 +47,7 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "xor": np.bitwise_xor,
     "not": np.invert,
     "bfe": lambda x, start, length: x >> start & ((1 << length.astype(x.dtype)) - 1),
+    "prmt": _permute,
     "ex2": np.exp2,
     "rcp": np.reciprocal,
 }

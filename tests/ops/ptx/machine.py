@@ -221,9 +221,12 @@ class Machine:
         unordered = unordered | (right != right)
         unsigned_names = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}
         comparison = unsigned_names.get(comparison, comparison)
-        value = COMPARISONS[comparison[:2]](left, right) & ~unordered
-        if len(comparison) == 3:  # ltu and the like hold for NaN, too
-            value = value | unordered
+        if comparison in ("nan", "num"):
+            value = unordered if comparison == "nan" else ~unordered
+        else:
+            value = COMPARISONS[comparison[:2]](left, right) & ~unordered
+            if len(comparison) == 3:  # ltu and the like hold for NaN, too
+                value = value | unordered
         if len(operands) == 3:  # a second condition
             combine = {"and": np.logical_and, "or": np.logical_or}[modifiers[1]]
             value = combine(value, self._read(operands[2], np.dtype(bool)))
