@@ -37,6 +37,14 @@ class Same(torch.nn.Module):
         return Restoration(frames[:, 0], (torch.ones(1, 2, 16, 16),), ())
 
 
+class Black(Same):
+    """Restores every frame as black."""
+
+    def forward(self, frames, *, keep_rnn_weights=True):
+        restored = super().forward(frames)
+        return restored._replace(restored=torch.zeros_like(restored.restored))
+
+
 class Client:
     """What the page's script does, and what a stranger might try."""
 

@@ -134,6 +134,28 @@ def test_a_clip_dropped_on_the_demo_is_restored(open_page, tmp_path, width):
         assert shade(page, motion, 0.2) > 1.5 * shade(page, motion, 0.8)
 
 
+def test_a_preview_leads_to_the_whole_clip_with_a_comparison(open_page, tmp_path):
+    clip = make_clip(tmp_path / "in.mp4", 4, (90, 160))
+    with serving(Darken(), port=0, device=torch.device("cpu")) as address:
+        page = open_page(address, 800)
+        page.locator("#preview").fill("2")
+        page.locator("#compare").select_option("side")
+        page.locator("input[type=file]").set_input_files(clip)
+        page.locator("#estimate").wait_for(timeout=60_000)
+        assert page.frame_locator("#explanation").locator("section").count() == 2
+        for each in ("#motion", "#download", "#download-comparison"):
+            assert page.locator(each).is_hidden()
+        page.locator("#whole").click()
+        page.locator("#motion").wait_for(timeout=60_000)
+        page.wait_for_function("document.getElementById('video').readyState > 1")
+        assert page.evaluate("document.getElementById('video').videoWidth") == 320
+        for each in ("#before", "#at", "#whole"):
+            assert page.locator(each).is_hidden()
+        with page.expect_download() as download:
+            page.locator("#download-comparison").click()
+        assert download.value.suggested_filename == "restored.side.mp4"
+
+
 def test_a_mistake_is_reported_on_the_demo(open_page, tmp_path):
     (tmp_path / "notes.mp4").write_text("some words")
     with serving(Darken(), port=0, device=torch.device("cpu")) as address:

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from tests.demo.conftest import Same, clip_bytes, image_bytes
+from tests.demo.conftest import Black, Same, clip_bytes, image_bytes
 from tests.video.clips import decode, make_image, number
 
 
@@ -20,7 +20,7 @@ def test_a_clip_comes_back_restored_and_explained(demo, tmp_path):
     assert [number(image) for _, image in decode(tmp_path / "back.mp4")] == [0, 1, 2, 3]
     with av.open(str(tmp_path / "back.mp4")) as container:
         assert len(container.streams.audio) == 1
-    status, before = client.ask("GET", f"{job}/{state['before']}")
+    status, before = client.ask("GET", f"{job}/{state['comparison']}")
     assert status == 200
     (tmp_path / "before.mp4").write_bytes(before)
     assert [time for time, _ in decode(tmp_path / "before.mp4")] == [
@@ -136,9 +136,74 @@ def test_controls_are_applied_and_checked(demo, tmp_path):
         ({"strength": 2}, "--strength 2: must be from 0 to 1"),
         ({"strength": "x"}, "a control has a value of the wrong type"),
         ({"codec": "ffv1"}, "codec: no such control"),
+        ({"range": 5}, "a control has a value of the wrong type"),
+        ({"range": "9-4"}, "--range 9-4: ends before it starts"),
+        ({"compare": "x"}, "--compare x: choose one of side, split, wipe, input"),
+        ({"preview": 0}, "--preview 0: must be a whole number from 1 to 100"),
+        ({"preview": True}, "--preview True: must be a whole number from 1 to 100"),
         ([], "the controls are not a JSON object"),
     ):
         assert client.json("POST", job, json.dumps(controls)) == (400, {"message": message})
     chosen = {"strength": 0.5, "scale": "auto", "only_blurry": False, "keep_grain": True}
     assert client.json("POST", job, json.dumps(chosen))[0] == 200
     assert client.wait(job)["state"] == "done"
+
+
+def chosen(client, tmp_path, **controls):
+    """Uploads a clip of six frames with controls; returns its address and final state."""
+    job = "/jobs/" + client.json("POST", "/jobs")[1]["name"]
+    client.json("PUT", f"{job}/a.mp4", clip_bytes(tmp_path, 6))
+    assert client.json("POST", job, json.dumps(controls)) == (200, {})
+    return job, client.wait(job)
+
+
+def frames_of(client, tmp_path, address):
+    (tmp_path / "back.mp4").write_bytes(client.ask("GET", address)[1])
+    return [image.astype(int) for _, image in decode(tmp_path / "back.mp4")]
+
+
+def test_only_a_range_is_restored(demo, tmp_path):
+    client = demo(Black())
+    job, state = chosen(client, tmp_path, range="2-3")
+    means = [image.mean() for image in frames_of(client, tmp_path, f"{job}/{state['restored']}")]
+    assert [mean < 5 for mean in means] == [False, False, True, True, False, False]
+
+
+def test_a_range_beyond_the_clip_is_reported(demo, tmp_path):
+    _, state = chosen(demo(), tmp_path, range="4-90")
+    assert state["message"].startswith("--range: reaches beyond the clip a.mp4, which has 6 frames")
+
+
+@pytest.mark.parametrize(
+    ("kind", "widths"), [("side", (2, 1)), ("split", (1, 0.5)), ("wipe", (1, 0))]
+)
+def test_a_comparison_has_the_input_on_its_left(demo, tmp_path, kind, widths):
+    client = demo(Black())
+    job, state = chosen(client, tmp_path, compare=kind)
+    assert state["comparison"] == f"restored.{kind}.mp4"
+    image = frames_of(client, tmp_path, f"{job}/{state['comparison']}")[0]
+    height, width = make_image(0).shape[:2]
+    assert image.shape == (height, widths[0] * width, 3)
+    before = round(widths[1] * width)
+    assert image[:, before + 4 :].mean() < 5
+    assert before == 0 or image[:, : before - 4].mean() > 20
+
+
+def test_a_preview_shows_some_frames_and_restores_nothing_else(demo, tmp_path):
+    client = demo(Black())
+    job, state = chosen(client, tmp_path, preview=3, compare="side")
+    assert (state["restored"], state["comparison"]) == (None, None)
+    assert state["message"].startswith("previewed 3 of 6 frames at ")
+    assert "; the whole clip would take about " in state["message"]
+    status, page = client.ask("GET", f"{job}/page")
+    assert (status, page.count(b"<section")) == (200, 3)
+
+
+def test_images_have_no_comparison_video(demo, tmp_path):
+    client = demo()
+    job = "/jobs/" + client.json("POST", "/jobs")[1]["name"]
+    for index in (1, 2):
+        client.json("PUT", f"{job}/{index}.png", image_bytes(tmp_path, index))
+    client.json("POST", job, json.dumps({"compare": "side"}))
+    expected = "--compare: restored.png is not a video; name one as OUT"
+    assert client.wait(job)["message"] == expected

@@ -30,3 +30,14 @@ def test_a_full_device_is_reported_in_one_line():
         RuntimeFailureError, match="cpu has too little memory for 50x40 frames; use smaller tiles"
     ):
         infer(Full(), torch.rand(1, 2, 3, 40, 50))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inference", [False, True])
+def test_a_compiler_sees_one_graph(inference):
+    network = make_model("proposed", width=2)
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    frames = torch.rand(1, 2, 3, 64, 64)
+    with torch.inference_mode(inference):
+        output = compiled(frames, keep_rnn_weights=False).restored
+    torch.testing.assert_close(output, infer(network, frames).restored)

@@ -113,7 +113,6 @@ def _collect(arguments: argparse.Namespace, clips: Sequence[InputClip], settings
 def _preview(arguments: argparse.Namespace, clip: InputClip, settings: Settings) -> int:
     """Restore a few frames of a clip and write a page."""
     from flowdeblur.explain.preview import write_preview
-    from flowdeblur.video.progress import duration
     from flowdeblur.weights import load
 
     folder = Path(arguments.output)
@@ -122,14 +121,8 @@ def _preview(arguments: argparse.Namespace, clip: InputClip, settings: Settings)
     result = write_preview(
         load(arguments.weights, allow=arguments.allow), reader, folder, arguments.preview, settings
     )
-    total = f" of {reader.expected}" if reader.expected else ""
-    print(
-        f"previewed {result.frames}{total} frames at {result.seconds_per_frame:.2f} s a frame: "
-        f"{folder / 'index.html'}"
-    )
-    if reader.expected:
-        whole = duration(result.seconds_per_frame * reader.expected)
-        print(f"the whole clip would take about {whole}")
+    first, *others = result.in_words()
+    print(f"{first}: {folder / 'index.html'}", *others, sep="\n")
     return 0
 
 

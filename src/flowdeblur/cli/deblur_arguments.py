@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from flowdeblur.cli import explaining
 from flowdeblur.cli.arguments import share
+from flowdeblur.explain import MAX_PREVIEW
 
 _DESCRIPTION = """\
 Remove motion blur from videos, folders of frames and images. Every frame is restored, the first
@@ -96,7 +97,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def _add_controls(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--preview",
-        type=_number(1, 100),
+        type=_number(1, MAX_PREVIEW),
         metavar="N",
         help="restore N frames spread over the clip into the folder OUT, with a page to compare",
     )

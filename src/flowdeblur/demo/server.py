@@ -18,7 +18,8 @@ from urllib.parse import unquote
 
 import torch
 
-from flowdeblur.demo.jobs import Job, Jobs
+from flowdeblur.demo.job import Job
+from flowdeblur.demo.jobs import Jobs
 from flowdeblur.demo.limits import Limits
 from flowdeblur.devices import automatic_device
 from flowdeblur.errors import UserError
@@ -98,7 +99,9 @@ class _Server(ThreadingHTTPServer):
 
 def _result(job: Job, name: str | None) -> Path | None:
     """A result of a job by its file name."""
-    return next((each for each in (job.restored, job.before) if each and each.name == name), None)
+    return next(
+        (each for each in (job.restored, job.comparison) if each and each.name == name), None
+    )
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -120,16 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
         if job is None:
             self._refuse(HTTPStatus.NOT_FOUND, _GONE)
         elif rest is None:
-            restored, before = (each.name if each else None for each in (job.restored, job.before))
-            self._answer(
-                {
-                    "state": job.state,
-                    "message": job.message,
-                    "share": job.share,
-                    "restored": restored,
-                    "before": before,
-                }
-            )
+            answer = {"state": job.state, "message": job.message, "share": job.share}
+            for name in ("restored", "comparison"):
+                path = getattr(job, name)
+                answer[name] = path.name if path else None
+            self._answer(answer)
         elif rest == "page" and job.state == "done":
             self._send_file(job.page, "frame-ancestors 'self'")
         elif job.state == "done" and (file := _result(job, rest)) is not None:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from flowdeblur.devices import find_device
+from flowdeblur.errors import UserError
+from flowdeblur.explain import MAX_PREVIEW
 from flowdeblur.explain.figures import Figure, FramePage
 from flowdeblur.explain.page import page
 from flowdeblur.files import filling
@@ -19,6 +21,7 @@ from flowdeblur.video.clip import FrameReader
 from flowdeblur.video.controls import FrameNumbers
 from flowdeblur.video.images import ImageArray, write_image
 from flowdeblur.video.memory import bytes_per_pixel, portion
+from flowdeblur.video.progress import duration
 from flowdeblur.video.restore import Result, restore_frames
 from flowdeblur.video.settings import Settings
 from flowdeblur.viz.drawing import Drawn, draw_difference
@@ -35,11 +38,32 @@ class Preview:
 
     Attributes:
         frames: number of frames on the page.
+        total: number of frames of the clip, possibly an estimate; None if unknown.
         seconds_per_frame: mean time of restoring one of them.
     """
 
     frames: int
+    total: int | None
     seconds_per_frame: float
+
+    def in_words(self) -> list[str]:
+        """Say what was previewed, then how long the whole clip would take, if that is known."""
+        of = f" of {self.total}" if self.total else ""
+        lines = [f"previewed {self.frames}{of} frames at {self.seconds_per_frame:.2f} s a frame"]
+        if self.total:
+            whole = duration(self.seconds_per_frame * self.total)
+            lines.append(f"the whole clip would take about {whole}")
+        return lines
+
+
+def check_count(count: int) -> None:
+    """Check the number of frames of a preview.
+
+    Raises:
+        UserError: it is out of range.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_PREVIEW:
+        raise UserError(f"--preview {count}: must be a whole number from 1 to {MAX_PREVIEW}")
 
 
 def write_preview(
@@ -81,7 +105,7 @@ def write_preview(
             if index >= max(numbers):
                 break
         (partial / "index.html").write_text(page(reader.path.name, _INTRODUCTION, parts), "utf-8")
-    return Preview(len(parts), seconds / max(len(parts), 1))
+    return Preview(len(parts), reader.expected, seconds / max(len(parts), 1))
 
 
 def _part(result: Result) -> FramePage:

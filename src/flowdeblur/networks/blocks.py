@@ -20,9 +20,11 @@ def deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:
 def relu(x: Tensor) -> Tensor:
     """The leaky ReLU that the paper's network uses wherever it has an activation.
 
-    In inference mode it overwrites ``x``, a layer's output that nothing else reads.
+    In inference mode it overwrites ``x``, a layer's output that nothing else reads. A compiler
+    chooses for itself, and could not trace the question.
     """
-    return F.leaky_relu(x, 0.1, inplace=torch.is_inference_mode_enabled())
+    inplace = not torch.compiler.is_compiling() and torch.is_inference_mode_enabled()
+    return F.leaky_relu(x, 0.1, inplace=inplace)
 
 
 def downsample(image: Tensor, scale: int) -> Tensor:
