@@ -43,6 +43,12 @@ def test_strength_blends(dtype):
     np.testing.assert_allclose(half.astype(float), top / 2, atol=1e-6 * top + (top > 1))
 
 
+def test_a_blend_counts_a_restored_value_as_it_is_seen():
+    before, restored = torch.full((3, 8, 8), 0.5), torch.full((3, 8, 8), 1.4)
+    blend = Controls(strength=0.5).finish(before, restored)
+    torch.testing.assert_close(blend, torch.full((3, 8, 8), 0.75))
+
+
 def test_values_beyond_white_are_kept():
     image = np.full((16, 16, 3), 1.5, np.float32)
     image[0] = -0.25

@@ -46,10 +46,10 @@ def test_raw_frames_come_back_in_the_same_layout(layout, dtype):
     assert (report.frames, report.damage) == (4, None)
 
 
-@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p"])
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p", "yuv420p10le"])
 def test_y4m_keeps_rate_and_colour_resolution(tmp_path, pixels):
     source = tmp_path / "in.y4m"
-    with av.open(str(source), "w") as container:
+    with av.open(str(source), "w", options={"strict": "-1"}) as container:
         stream = container.add_stream("rawvideo", rate=Fraction(30000, 1001))
         stream.height, stream.width, stream.pix_fmt = 48, 64, pixels
         for index in range(3):

@@ -148,8 +148,10 @@ class Controls:
         """Apply grain and strength to a restored frame; both (3, H, W)."""
         if self.keep_grain:
             restored = restored + grain(before.clamp(0, 1), restored)
-        # Values beyond [0, 1], which the network does not see, are kept.
-        return torch.lerp(before, restored + (before - before.clamp(0, 1)), self.strength)
+        # Values beyond [0, 1], which the network does not see, are kept; those that it makes would
+        # be cut off anyway, and must not weigh more in a blend than they are seen.
+        seen = restored.clamp(0, 1) + (before - before.clamp(0, 1))
+        return torch.lerp(before, seen, self.strength)
 
 
 def grain(before: Tensor, restored: Tensor) -> Tensor:

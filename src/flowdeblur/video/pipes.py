@@ -26,6 +26,7 @@ from flowdeblur.video.writer import Encoder
 _LAYOUT = re.compile(r"(\d+)x(\d+)@(\d+(?:\.\d+)?(?:/\d+)?)(?::(\w+))?")
 _PIXELS = ("rgb24", "rgb48le")
 _WAIT_SECONDS = 0.1
+_DEEP_Y4M = {"strict": "-1"}  # more than 8 bits are an extension of the format
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class PipeOutput:
         codec = _RAW_YUV if self.layout.size is None else _RAW_RGB
         pipe = _Unseekable(self.stream)
         try:
-            with av.open(pipe, "w", format=self.layout.format) as target:
+            with av.open(pipe, "w", format=self.layout.format, options=_DEEP_Y4M) as target:
                 encoder = Encoder(target, self.reader.size, self.reader.format, Encoding(codec))
                 yield encoder.encode
                 encoder.finish()
@@ -187,7 +188,7 @@ class _RawRGB(Codec):
         return "rgb48le" if video_format.deep else "rgb24"
 
 
-_RAW_YUV = _RawYUV("y4m", "rawvideo", (".y4m",), options={"strict": "-1"})
+_RAW_YUV = _RawYUV("y4m", "rawvideo", (".y4m",))
 _RAW_RGB = _RawRGB("rawvideo", "rawvideo", (".rgb",))
 
 
