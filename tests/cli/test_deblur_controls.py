@@ -124,7 +124,11 @@ def test_a_range_of_a_video_changes_only_these_frames(run, tmp_path):
         (["--range", "x"], "error: --range x: write seconds as 10s-25s"),
         (["--range", "4-9"], "error: --range: reaches beyond the clip"),
         (["--compare", "side"], "is not a video; name one as OUT"),
+        (["--blur-csv", "missing/blur.csv"], "/missing: no such folder; create it"),
+        (["--blur-csv", __file__], "exists already; name another --blur-csv or pass --overwrite"),
+        (["--blur-csv", "."], ".: is a folder; name a regular file"),
         (["--raw", "64x48@25"], "error: --raw: reads the standard input"),
+        (["--compile", "--tile", "384"], "error: --compile: is for whole frames"),
         (["--dtype", "int8"], "argument --dtype: invalid choice"),
     ],
 )

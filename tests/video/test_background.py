@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 
 import pytest
 
@@ -27,6 +28,24 @@ def test_items_come_in_order_from_another_thread():
         assert list(taken) == list(range(50))
     assert threading.current_thread() not in threads
     assert len(threads) == 1
+
+
+def test_a_thread_that_waits_is_woken_up_at_the_end():
+    woken = threading.Event()
+
+    def items():
+        yield 0
+        woken.wait(20)
+
+    def interrupted():
+        with reading_ahead(items(), 2, woken.set) as taken:
+            next(taken)
+            raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - start < 10
 
 
 def test_no_more_is_read_than_wanted():

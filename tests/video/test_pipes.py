@@ -124,6 +124,25 @@ def test_the_work_ends_though_the_input_stays_open():
     os.close(feed)
 
 
+def test_a_closed_output_is_noticed_while_the_input_is_silent():
+    source, feed = os.pipe()
+    read, write = os.pipe()
+    os.write(feed, raw(3))
+    timers = [threading.Timer(0.3, os.close, [read]), threading.Timer(10, os.close, [feed])]
+    with os.fdopen(write, "wb", buffering=0) as out, os.fdopen(source, "rb") as stream:
+        reader = PipeReader(RGB, stream)
+        job = DeblurJob(reader, PipeOutput(reader, RGB, out), Settings(device="cpu"))
+        for each in timers:
+            each.start()
+        start = time.monotonic()
+        with pytest.raises(RuntimeFailureError, match=r"^-: .* cannot be written \(Broken pipe\)"):
+            job.run(Pick((0,)))
+        assert time.monotonic() - start < 8
+        timers[1].cancel()
+        timers[1].join()
+    os.close(feed)
+
+
 @pytest.mark.slow
 def test_the_command_in_a_pipeline():
     command = [sys.executable, "-m", "flowdeblur", "deblur", "--raw", "64x48@25", "-", "-"]

@@ -185,6 +185,11 @@ def _add_speed(group: argparse._ArgumentGroup) -> None:
         "--verify", action="store_true", help="measure what tiles change on the first frame"
     )
     group.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the network first: for long clips on a CPU, with a C++ compiler",
+    )
+    group.add_argument(
         "--batch",
         type=_number(1, 64),
         metavar="N",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from flowdeblur.errors import RuntimeFailureError
+from flowdeblur.errors import RuntimeFailureError, UserError
 from flowdeblur.networks.scales import FULL, Scales, restore_at_scales
 from flowdeblur.networks.strips import strip_rows
 from flowdeblur.networks.tiles import restore_in_tiles
@@ -31,6 +32,22 @@ def prepare(network: AnyNetwork, device: torch.device) -> AnyNetwork:
     if device.type == "cpu":
         cast(Any, network).to(memory_format=torch.channels_last)  # in place; PyTorch lacks the type
     return network.to(device).eval()
+
+
+def compiled(network: AnyNetwork) -> AnyNetwork:
+    """Compile a network for :func:`infer`, for frames of one size; see docs/performance.md.
+
+    It takes a while at the first frame of each size and precision. The network itself stays.
+
+    Raises:
+        UserError: there is no C++ compiler.
+    """
+    if not any(map(shutil.which, ("c++", "g++", "clang++", "cl"))):
+        raise UserError(
+            "--compile: needs a C++ compiler; install one, such as g++, or leave it out"
+        )
+    options: dict[str, Any] = {"freezing": True}  # weights become constants, laid out anew
+    return cast(AnyNetwork, torch.compile(cast(Any, network), dynamic=False, options=options))
 
 
 @torch.inference_mode()

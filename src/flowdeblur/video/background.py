@@ -18,12 +18,15 @@ _END = object()
 
 
 @contextmanager
-def reading_ahead(items: Iterable[T], ahead: int) -> Iterator[Iterator[T]]:
+def reading_ahead(
+    items: Iterable[T], ahead: int, stop: Callable[[], None] | None = None
+) -> Iterator[Iterator[T]]:
     """Iterate in a background thread.
 
     Args:
         items: iterated by that thread only.
         ahead: maximum number of items read in advance.
+        stop: is called at the end of the block, to wake up a thread that waits for an item.
 
     Yields:
         The items in order.
@@ -40,7 +43,11 @@ def reading_ahead(items: Iterable[T], ahead: int) -> Iterator[Iterator[T]]:
                 requested.append(request())
                 yield item  # type: ignore[misc]
 
-        yield items_in_order()
+        try:
+            yield items_in_order()
+        finally:
+            if stop is not None:
+                stop()
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from flowdeblur.devices import find_device
 from flowdeblur.errors import UserError
-from flowdeblur.files import write_text
-from flowdeblur.networks.inference import prepare, runs_in_strips, tile_difference
+from flowdeblur.files import demand_regular, write_text
+from flowdeblur.networks.inference import compiled, prepare, runs_in_strips, tile_difference
 from flowdeblur.types import Network
 from flowdeblur.video.background import reading_ahead, writing_behind
 from flowdeblur.video.clip import Frame, FrameReader
@@ -25,7 +25,7 @@ from flowdeblur.video.controls import FrameRange
 from flowdeblur.video.inputs import InputClip, find_sources
 from flowdeblur.video.journal import origin
 from flowdeblur.video.memory import bytes_per_pixel, portion
-from flowdeblur.video.outputs import Output, VideoOutput, choose_output
+from flowdeblur.video.outputs import Output, VideoOutput, check_free, choose_output
 from flowdeblur.video.progress import OnProgress, Progress, counted
 from flowdeblur.video.report import BlurRow, Report, blur_table
 from flowdeblur.video.restore import Result, restore_frames
@@ -103,7 +103,7 @@ def restore(
     chosen = Settings(**settings)
     device = find_device(chosen.device)
     results = restore_frames(
-        network,
+        compiled(network) if chosen.compile else network,
         _as_frames(frames, times),
         controls=chosen.controls(),
         device=device,
@@ -145,6 +145,10 @@ class DeblurJob:
         """Check what depends on both the clip and the settings."""
         if self.settings.range is not None:
             FrameRange.parse(self.settings.range).check(self.reader)
+        if self.settings.blur_csv is not None:
+            table, overwrite = Path(self.settings.blur_csv), self.settings.overwrite
+            demand_regular(table)
+            check_free(table, self.reader.files, overwrite=overwrite, option="--blur-csv")
         if (path := self.comparison_path) is not None:
             if not isinstance(self.output, VideoOutput):
                 raise UserError(f"--compare: {self.output.path} is not a video; name one as OUT")
@@ -185,10 +189,10 @@ class DeblurJob:
         with (
             self._writing(report) as sink,
             writing_behind(sink, ahead) as write,
-            reading_ahead(reader, ahead) as frames,
+            reading_ahead(reader, ahead, getattr(reader, "close", None)) as frames,
         ):
             results = restore_frames(
-                network,
+                compiled(network) if settings.compile else network,
                 frames,
                 controls=controls,
                 device=device,

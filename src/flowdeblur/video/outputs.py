@@ -136,7 +136,7 @@ def choose_output(
     """
     path, suffix = Path(name), Path(name).suffix.lower()
     is_folder = path.is_dir() or not suffix or name.endswith(os.sep)
-    _check_free(path, [source.path, *reader.files], overwrite=overwrite)
+    check_free(path, [source.path, *reader.files], overwrite=overwrite)
     if is_folder:
         if path.is_file():
             raise UserError(f"{path}: is a file; name a folder, or a file with a suffix")
@@ -196,17 +196,28 @@ def is_finished(path: Path) -> bool:
     return path.exists()
 
 
-def _check_free(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
+def check_free(path: Path, inputs: Iterable[Path], *, overwrite: bool, option: str = "OUT") -> None:
+    """Check that a path can be written and replaces nothing unasked.
+
+    Args:
+        path: of a file or folder.
+        inputs: what is read.
+        overwrite: whether what is there may be replaced.
+        option: what names the path.
+
+    Raises:
+        UserError: it cannot.
+    """
     if path.resolve() in (each.resolve() for each in inputs):
-        raise UserError(f"{path}: is IN itself; name another OUT")
-    _check_parent(path)
+        raise UserError(f"{path}: is IN itself; name another {option}")
+    _check_parent(path, option)
     if is_finished(path) and not overwrite:
-        raise UserError(f"{path}: exists already; name another OUT or pass --overwrite")
+        raise UserError(f"{path}: exists already; name another {option} or pass --overwrite")
 
 
-def _check_parent(path: Path) -> None:
+def _check_parent(path: Path, option: str = "OUT") -> None:
     parent = path.absolute().parent
     if not parent.is_dir():
         raise UserError(f"{parent}: no such folder; create it")
     if not os.access(parent, os.W_OK):
-        raise UserError(f"{parent}: cannot be written to; name another OUT")
+        raise UserError(f"{parent}: cannot be written to; name another {option}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import select
+import signal
 import sys
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -165,7 +169,10 @@ class PipeOutput:
         codec = _RAW_YUV if self.layout.size is None else _RAW_RGB
         pipe = _Unseekable(self.stream)
         try:
-            with av.open(pipe, "w", format=self.layout.format, options=_DEEP_Y4M) as target:
+            with (
+                _noticing_the_end(self.stream),
+                av.open(pipe, "w", format=self.layout.format, options=_DEEP_Y4M) as target,
+            ):
                 encoder = Encoder(target, self.reader.size, self.reader.format, Encoding(codec))
                 yield encoder.encode
                 encoder.finish()
@@ -197,11 +204,8 @@ class _Stoppable:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.stopped = stream, False
-        self._can_wait = sys.platform != "win32"  # where select takes sockets only
-        try:
-            stream.fileno()
-        except OSError:
-            self._can_wait = False  # no pipe, but bytes in memory
+        # On Windows select takes sockets only.
+        self._can_wait = sys.platform != "win32" and _is_file(stream)
 
     def read(self, size: int) -> bytes:
         """Read up to ``size`` bytes; none at the end."""
@@ -228,6 +232,54 @@ class _Unseekable:
         except OSError as error:
             self.error = error
             raise
+
+
+@contextmanager
+def _noticing_the_end(stream: IO[bytes]) -> Iterator[None]:
+    """Interrupt the main thread when the program that reads a pipe ends.
+
+    Otherwise the next write would notice it, which may be long after. Not in other threads, and not
+    on Windows.
+
+    Raises:
+        BrokenPipeError: it has ended.
+    """
+    main, here = threading.main_thread(), threading.current_thread()
+    if not hasattr(select, "poll") or here is not main or not _is_file(stream):
+        yield
+        return
+    finished, broken = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(stream, 0)  # reports errors only
+        while not finished.wait(_WAIT_SECONDS):
+            if poll.poll(0):
+                broken.set()
+                signal.pthread_kill(main.ident, signal.SIGINT)
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        try:
+            yield
+        finally:
+            finished.set()
+            watcher.join()
+    except KeyboardInterrupt:
+        if broken.is_set():
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+        raise
+
+
+def _is_file(stream: IO[bytes]) -> bool:
+    """Whether a stream is one of the operating system's, and not bytes in memory."""
+    try:
+        stream.fileno()
+    except OSError:
+        return False
+    return True
 
 
 def open_pipes(raw: str, names: Sequence[str]) -> tuple[PipeReader, PipeOutput]:

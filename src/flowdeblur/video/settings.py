@@ -32,6 +32,7 @@ class Settings:
         tile: restore in overlapping tiles of this many pixels, a multiple of 64 from 192 on; None
             for whole frames, or tiles where memory is short.
         verify: whether the difference that tiles make is measured on the first frame.
+        compile: whether the network is compiled first, which pays off in long clips.
         batch: frames at a time; None for 1 on a CPU and what fits up to 8 on a GPU.
         scale: 1, a lower scale as 0.5, several from coarse to fine as ``0.25,0.5,1``, or ``auto``
             to choose by the estimated blur.
@@ -58,6 +59,7 @@ class Settings:
     dtype: str = "auto"
     tile: int | None = None
     verify: bool = False
+    compile: bool = False
     batch: int | None = None
     scale: str | float | Sequence[float] = 1.0
     strength: float = 1.0
@@ -80,6 +82,8 @@ class Settings:
             raise UserError(f"--compare {self.compare}: choose one of {', '.join(COMPARISONS)}")
         if self.tile is not None and (self.tile < _MIN_TILE or self.tile % ALIGNMENT):
             raise UserError(f"--tile {self.tile}: must be a multiple of 64 from {_MIN_TILE} on")
+        if self.compile and self.tile is not None:
+            raise UserError("--compile: is for whole frames; leave --tile or it out")
         if self.batch is not None and self.batch < 1:
             raise UserError(f"--batch {self.batch}: must be 1 or more")
         self.controls()
