@@ -53,6 +53,26 @@ inline float tanh_fast(float x) {
 
 inline float activate(float w, bool tanh) { return tanh ? tanh_fast(w) : w; }
 
+// Calls f(k) for k from 0 to c, in vectors of 16 and then of 8: 24 channels fill them.
+template <typename F>
+inline void each(int64_t c, F f) {
+  const int64_t whole = c / 16 * 16;
+#pragma omp simd
+  for (int64_t k = 0; k < whole; ++k) f(k);
+#pragma omp simd simdlen(8)
+  for (int64_t k = whole; k < c; ++k) f(k);
+}
+
+// Fetches `count` values into the cache early: the hardware foresees neither columns nor the blocks
+// of a pixel. Addresses beyond the tensor do no harm.
+template <typename T>
+inline void prefetch(const T* p, int64_t count) {
+  const char* start = reinterpret_cast<const char*>(p);
+  for (int64_t offset = 0; offset < count * static_cast<int64_t>(sizeof(T)); offset += 64)
+    __builtin_prefetch(start + offset);
+}
+
+constexpr int64_t kAhead = 4;  // steps
 constexpr int64_t kColumns = 8;  // neighbouring columns that a task walks together
 
 struct Shape {
@@ -80,6 +100,7 @@ template <typename T>
 void sweep(const T* f, const T* w, T* out, const Shape& s, const Lines& l, int block, bool tanh,
            float* state) {
   const int64_t c = s.channels;
+  const int64_t ahead = (block & 1 ? -kAhead : kAhead) * l.step;
   std::memset(state, 0, sizeof(float) * l.lanes * c);
   for (int64_t t = 0; t < l.steps; ++t) {
     const int64_t pixel = l.first + (block & 1 ? l.steps - 1 - t : t) * l.step;
@@ -88,12 +109,14 @@ void sweep(const T* f, const T* w, T* out, const Shape& s, const Lines& l, int b
       const T* wp = w + ((pixel + lane) * 4 + block) * c;
       T* hp = out + ((pixel + lane) * 4 + block) * c;
       float* h = state + lane * c;
-#pragma omp simd
-      for (int64_t k = 0; k < c; ++k) {
+      prefetch(fp + ahead * c, c);
+      prefetch(wp + 4 * ahead * c, c);
+      prefetch(hp + 4 * ahead * c, c);
+      each(c, [=](int64_t k) {
         const float x = load(fp + k);
         h[k] = x + activate(load(wp + k), tanh) * (h[k] - x);
         store(hp + k, h[k]);
-      }
+      });
     }
   }
 }
@@ -104,6 +127,7 @@ template <typename T>
 void sweep_back(const T* f, const T* w, const T* grad, float* grad_f, T* grad_w, const Shape& s,
                 const Lines& l, int block, bool tanh, float* poles, float* before, float* carry) {
   const int64_t c = s.channels, size = l.lanes * c;
+  const int64_t ahead = (block & 1 ? -kAhead : kAhead) * l.step;
   std::memset(carry, 0, sizeof(float) * size);
   for (int64_t t = 0; t < l.steps; ++t) {
     const int64_t pixel = l.first + (block & 1 ? l.steps - 1 - t : t) * l.step;
@@ -113,13 +137,14 @@ void sweep_back(const T* f, const T* w, const T* grad, float* grad_f, T* grad_w,
       float* p = poles + t * size + lane * c;
       float* b = before + t * size + lane * c;
       float* h = carry + lane * c;
-#pragma omp simd
-      for (int64_t k = 0; k < c; ++k) {
+      prefetch(fp + ahead * c, c);
+      prefetch(wp + 4 * ahead * c, c);
+      each(c, [=](int64_t k) {
         const float x = load(fp + k);
         p[k] = activate(load(wp + k), tanh);
         b[k] = h[k] - x;
         h[k] = x + p[k] * b[k];
-      }
+      });
     }
   }
   std::memset(carry, 0, sizeof(float) * size);
@@ -132,14 +157,16 @@ void sweep_back(const T* f, const T* w, const T* grad, float* grad_f, T* grad_w,
       const float* p = poles + t * size + lane * c;
       const float* b = before + t * size + lane * c;
       float* g = carry + lane * c;
-#pragma omp simd
-      for (int64_t k = 0; k < c; ++k) {
+      prefetch(gp - 4 * ahead * c, c);
+      prefetch(gw - 4 * ahead * c, c);
+      prefetch(gf - ahead * c, c);
+      each(c, [=](int64_t k) {
         const float whole = load(gp + k) + g[k];
         const float slope = tanh ? 1.f - p[k] * p[k] : 1.f;
         store(gw + k, whole * b[k] * slope);
         gf[k] += (1.f - p[k]) * whole;
         g[k] = p[k] * whole;
-      }
+      });
     }
   }
 }
