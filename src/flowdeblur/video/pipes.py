@@ -244,8 +244,8 @@ def _noticing_the_end(stream: IO[bytes]) -> Iterator[None]:
     Raises:
         BrokenPipeError: it has ended.
     """
-    main, here = threading.main_thread(), threading.current_thread()
-    if not hasattr(select, "poll") or here is not main or not _is_file(stream):
+    main = threading.main_thread().ident
+    if not hasattr(select, "poll") or threading.get_ident() != main or not _is_file(stream):
         yield
         return
     finished, broken = threading.Event(), threading.Event()
@@ -256,7 +256,7 @@ def _noticing_the_end(stream: IO[bytes]) -> Iterator[None]:
         while not finished.wait(_WAIT_SECONDS):
             if poll.poll(0):
                 broken.set()
-                signal.pthread_kill(main.ident, signal.SIGINT)
+                signal.pthread_kill(main, signal.SIGINT)
                 return
 
     watcher = threading.Thread(target=watch)
