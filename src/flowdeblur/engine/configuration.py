@@ -25,6 +25,15 @@ from flowdeblur.legacy import RENAMED
 # What it logs as an error it also raises, and the caller reports it in one line.
 logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
 
+ROOT = {
+    "seed": int,
+    "run_dir": str,
+    "max_minutes": float | None,
+    "budget_minutes": float | None,
+    "row": dict | None,
+}
+"""Values of ``conf/train.yaml`` beside its groups."""
+
 _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 
 
@@ -60,14 +69,14 @@ def check_root(settings: Mapping[str, Any]) -> None:
         UserError: a key is unknown, or the seed is no number.
     """
     groups = {each.name for each in config_dir().iterdir() if each.is_dir()}
-    known = groups | {"seed", "run_dir", "max_minutes", "budget_minutes", "row"}
+    known = groups | set(ROOT)
     for key in settings:
         if key not in known:
             raise UserError(f"{key}: no such key{nearest(key, known)}")
     if not _fits(settings["seed"], int) or not 0 <= settings["seed"] < 2**32:
         raise UserError(f"seed: expected int from 0 to 2**32 - 1, got {settings['seed']!r}")
     for key in ("max_minutes", "budget_minutes"):
-        if not _fits(settings[key], float | None):
+        if not _fits(settings[key], ROOT[key]):
             raise UserError(f"{key}: expected a number, got {settings[key]!r}")
 
 
