@@ -145,6 +145,12 @@ def error_of(capsys) -> str:
             "trainer.devices=2",
             "trainer.devices=2: several processes need a strategy; add trainer=d",
         ),
+        (
+            "+callbacks.swa._target_=lightning.pytorch.callbacks.StochasticWeightAveraging "
+            "+callbacks.swa.swa_lrs=0.1",
+            "SWA with `swa_epoch_start` as a float is not supported",
+        ),
+        ("+ablation.model.width=2", "ablation: its file changes nothing without '# @package"),
         ("data.batch_size=0", "data.batch_size: must be 1 to 1e+06, got 0"),
         ("optimizer.lr=nan", "optimizer.lr: must be a finite number, got nan"),
     ],

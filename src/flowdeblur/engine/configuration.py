@@ -34,6 +34,9 @@ ROOT = {
 }
 """Values of ``conf/train.yaml`` beside its groups."""
 
+_CHANGE_THE_ROOT = ("experiment", "ablation", "debug", "local")
+"""Groups whose options set keys of other groups; they are no keys of the configuration."""
+
 _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 
 
@@ -71,6 +74,10 @@ def check_root(settings: Mapping[str, Any]) -> None:
     groups = {each.name for each in config_dir().iterdir() if each.is_dir()}
     known = groups | set(ROOT)
     for key in settings:
+        if key in _CHANGE_THE_ROOT:
+            raise UserError(
+                f"{key}: its file changes nothing without '# @package _global_' as its first line"
+            )
         if key not in known:
             raise UserError(f"{key}: no such key{nearest(key, known)}")
     if not _fits(settings["seed"], int) or not 0 <= settings["seed"] < 2**32:

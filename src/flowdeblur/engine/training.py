@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from omegaconf import DictConfig
@@ -29,6 +30,7 @@ from flowdeblur.engine.configuration import check, check_root, plain
 from flowdeblur.engine.loggers import connect, finish, interrupt, log_settings
 from flowdeblur.engine.ranges import check_ranges
 from flowdeblur.engine.report import cost, hardware, summary
+from flowdeblur.errors import UserError
 from flowdeblur.runs import PLACES, RunFolder, refuse_other_folder
 from flowdeblur.training.callbacks import (
     CheckSameStep,
@@ -167,15 +169,22 @@ def begin(trainer: L.Trainer, folder: RunFolder, settings: Mapping[str, Any]) ->
 
 
 def fit(trainer: L.Trainer, task: Task, data: DataModule, folder: RunFolder) -> None:
-    """Train from the newest checkpoint of the run folder, or from the start."""
+    """Train from the newest checkpoint of the run folder, or from the start.
+
+    Raises:
+        UserError: Lightning refuses a setting.
+    """
     checkpoint = newest_checkpoint(folder)
     if checkpoint is not None:
         verify(checkpoint)
         log.info("resuming from %s", checkpoint)
     if trainer.is_global_zero:
         folder.forget_interruptions(checkpoint)
-    with logging_redirect_tqdm(tqdm_class=Tqdm):  # messages appear above the bar
-        trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+    try:
+        with logging_redirect_tqdm(tqdm_class=Tqdm):  # messages appear above the bar
+            trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+    except MisconfigurationException as error:  # a setting that a callback or a logger refuses
+        raise UserError(" ".join(str(error).split())) from error
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, WeightAveraging):
             # Lightning does this after the last step, unless the checkpoint is of that step.
