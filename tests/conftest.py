@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import logging
 import signal
+from unittest import mock
 
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 
 torch.set_num_threads(1)  # small layers are slower on two; `make test` runs two processes
 
@@ -21,6 +23,13 @@ def default_signal_handlers():
     """Background processes of a shell ignore Ctrl-C, and nohup SIGHUP; tests send both."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def composed_once():
+    """Hydra composes a command's configuration twice, first for hydra.mode, which no file sets."""
+    with mock.patch.object(Hydra, "get_mode", return_value=None):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,36 @@ def test_words_are_those_of_the_glossary(monkeypatch, capsys):
     texts = [str(each) for each in Path().glob("*.md")]
     status = codespell_lib.main(*texts, "conf", "docs", "src", "sweeps", "benchmarks", "tests")
     assert status == 0, capsys.readouterr().out
+
+
+# Phrases of the glossary, which codespell cannot see, and what to write instead.
+PHRASES = {
+    r"(go|goes|going|gone|went) on (with|from|at|elsewhere)": "resume",
+    r"(take|takes|taken|took) (it |them )?up": "resume, load",
+    r"(is|are|was|were|be|been) passed over": "skip",
+    r"there already|already there": "already exists",
+    r"(written|write|writes) beside|(appear|appears) whole": "write atomically",
+    r"(lay|laid|lying) down": "contiguous, in place",
+    r"kept away|looked at": "held-out, validation, test",
+    r"the ones? before\b|the other one\b": "previous, next, neighbour",
+    r"held by|holds it\b": "enforced by a test",
+    r"at hand|to be had": "available",
+    r"picture's": "image",
+}
+
+
+def texts_for_readers():
+    yield from ROOT.glob("*.md")
+    for folder in ("docs", "conf", "src", "sweeps", "examples", "integrations"):
+        for suffix in ("md", "py", "yaml", "html"):
+            yield from (ROOT / folder).rglob(f"*.{suffix}")
+
+
+def test_phrases_are_those_of_the_glossary():
+    pattern = re.compile("|".join(rf"\b({each})" for each in PHRASES), re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in texts_for_readers()
+        for match in pattern.finditer(re.sub(r"[\s#]+", " ", path.read_text("utf-8")))
+    ]
+    assert found == [], f"write instead: {PHRASES}"

@@ -11,8 +11,8 @@ from flowdeblur.networks.initialization import NearIdentity, layers, released_co
 SCHEMES = {"xavier": xavier, "released_code": released_code, "near_identity": NearIdentity()}
 
 
-def initialised(scheme, name="proposed", seed=0):
-    network = make_model(name)
+def initialised(scheme, name="proposed", seed=0, **overrides):
+    network = make_model(name, **overrides)
     SCHEMES[scheme](network, torch.Generator().manual_seed(seed))
     return network
 
@@ -21,9 +21,9 @@ def initialised(scheme, name="proposed", seed=0):
 @pytest.mark.parametrize("name", MODELS)
 def test_weights_depend_only_on_the_seed(scheme, name):
     torch.manual_seed(1)
-    first = initialised(scheme, name)
+    first = initialised(scheme, name, width=4)
     torch.manual_seed(2)
-    second, other = initialised(scheme, name), initialised(scheme, name, seed=1)
+    second, other = (initialised(scheme, name, seed, width=4) for seed in (0, 1))
     for (key, one), two, three in zip(
         first.named_parameters(), second.parameters(), other.parameters(), strict=True
     ):

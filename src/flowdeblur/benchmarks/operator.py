@@ -19,13 +19,13 @@ from torch import Tensor
 from flowdeblur.benchmarks.gpu_timing import captured, kernel_microseconds, seconds_on_gpu
 from flowdeblur.benchmarks.machine import peak_mib
 from flowdeblur.benchmarks.operator_providers import Operator, Provider, providers
-from flowdeblur.benchmarks.plot import bars
 from flowdeblur.benchmarks.tune import tune
 from flowdeblur.devices import describe_device, find_device
 from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 from flowdeblur.ops import spatially_variant_rnn
 from flowdeblur.ops._tiles import VARIABLE
+from flowdeblur.viz.charts import bar_chart
 
 # The three levels of the network: batches of 256 x 256 crops, and one 720p frame.
 TRAINING = [(20, 24, 128, 128), (10, 24, 128, 128), (10, 48, 64, 64), (10, 96, 32, 32)]
@@ -279,7 +279,7 @@ def _plot(header: str, rows: Sequence[Row]) -> str:
             label = f"{row.provider}, {row.what}"
             text = f"{row.percent_of_copy:.0f} %, {row.median_us:.0f} us"
             groups.setdefault(title, []).append((label, row.percent_of_copy, text))
-    return bars(f"Bandwidth in percent of a copy's. {header}", groups, full=100)
+    return bar_chart(f"Bandwidth in percent of a copy's. {header}", groups, full=100)
 
 
 def _shape(text: str) -> tuple[int, ...]:

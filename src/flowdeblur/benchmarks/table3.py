@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 
 from flowdeblur.benchmarks.network import Row
-from flowdeblur.benchmarks.plot import Point, scatter
 from flowdeblur.benchmarks.published import published
+from flowdeblur.viz.charts import Point, scatter_chart
 
 OURS = "proposed"
 
@@ -70,7 +70,7 @@ def to_svg(rows: Sequence[Row], machine: str) -> str:
         if (psnr := published(row.name).psnr) is not None and "float32" in row.milliseconds
     ]
     title = f"PSNR on DVD as published, over the time of a frame on {machine}"
-    return scatter(title, points, "seconds a frame, float32", "dB")
+    return scatter_chart(title, points, "seconds a frame, float32", "dB")
 
 
 def cells(rows: Sequence[Row]) -> list[list[str]]:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowdeblur.cli.arguments import count
+from flowdeblur.cli.arguments import command_parser, count
 from flowdeblur.errors import UserError
 
 _EPILOG = """\
@@ -42,11 +42,10 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "flowdeblur ablate",
-        description="Run the sweep of a file (W&B's format) here or on a cluster, and tabulate it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "ablate",
+        "Run the sweep of a file (W&B's format) here or on a cluster, and tabulate it.",
+        _EPILOG,
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run, status, table = (

@@ -86,7 +86,7 @@ def _prediction_row(text: str, rows: Sequence[AblationRow], folder: Path) -> Abl
 def _score(frames: Path, data: Mapping[str, Any], folder: Path) -> None:
     from omegaconf import open_dict
 
-    from flowdeblur.cli.planning import compose_configuration
+    from flowdeblur.cli.overrides import compose_configuration
     from flowdeblur.engine.evaluation import evaluate
 
     config = compose_configuration("evaluate", ["run_dir=."])

@@ -63,16 +63,13 @@ def run(arguments: argparse.Namespace) -> None:
 def _step(name: str, device: torch.device) -> tuple[str, float]:
     """Name a training step of a model of ``conf/model``, and measure its seconds a sample."""
     import torch
-    from hydra import compose, initialize_config_dir
 
     from flowdeblur.benchmarks.data import BATCH, PATCH
-    from flowdeblur.engine.configuration import config_dir, instantiate, nearest, plain
+    from flowdeblur.cli.overrides import compose_configuration
+    from flowdeblur.engine.configuration import instantiate, plain
 
-    known = sorted(each.stem for each in (config_dir() / "model").glob("*.yaml"))
-    if name not in known:
-        raise UserError(f"--model {name}: no such model{nearest(name, known)}")
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        settings = plain(compose("train", [f"model={name}", "objective=paper", "run_dir=."]))
+    overrides = [f"model={name}", "objective=paper", "run_dir=."]
+    settings = plain(compose_configuration("train", overrides))
     network = instantiate(settings["model"], "model").to(device)
     objective = instantiate(settings["objective"], "objective")
     optimizer = torch.optim.Adam(network.parameters(), fused=device.type == "cuda")

@@ -43,26 +43,23 @@ def run(arguments: argparse.Namespace) -> None:
         UserError: a model is unknown, or float32 is missing.
     """
     import torch
-    from hydra import compose, initialize_config_dir
 
     from flowdeblur.benchmarks import table3
     from flowdeblur.benchmarks.network import measure
+    from flowdeblur.cli.overrides import compose_configuration
     from flowdeblur.devices import describe_device, find_device
-    from flowdeblur.engine.configuration import config_dir, instantiate, nearest, plain
+    from flowdeblur.engine.configuration import config_dir, instantiate, plain
 
-    known = sorted(each.stem for each in (config_dir() / "model").glob("*.yaml"))
-    models = arguments.models or known
-    for name in models:
-        if name not in known:
-            raise UserError(f"--models {name}: no such model{nearest(name, known)}")
+    models = arguments.models or sorted(
+        each.stem for each in (config_dir() / "model").glob("*.yaml")
+    )
     dtypes = tuple(dict.fromkeys(arguments.dtypes))
     if "float32" not in dtypes:
         raise UserError("--dtypes: float32 is missing; it is what the others are compared with")
     networks = {}
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        for name in models:
-            node = plain(compose("train", [f"model={name}", "run_dir=."]))["model"]
-            networks[name] = instantiate(node, "model")
+    for name in models:
+        config = compose_configuration("train", [f"model={name}", "run_dir=."])
+        networks[name] = instantiate(plain(config)["model"], "model")
     size, device = tuple(arguments.size), find_device(arguments.device)
     threads = torch.get_num_threads()
     if arguments.processor_time:

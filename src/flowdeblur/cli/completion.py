@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import yaml
 
+from flowdeblur.cli.arguments import command_parser
 from flowdeblur.extras import import_extra
 
 _EPILOG = """\
@@ -22,11 +23,10 @@ _BASH = {"bash": "COMP_WORDBREAKS=${COMP_WORDBREAKS//=}"}
 
 def main(argv: Sequence[str]) -> int:
     """Print the script."""
-    parser = argparse.ArgumentParser(
-        "flowdeblur completion",
-        description="Print a script for completion of commands, options, groups and keys.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "completion",
+        "Print a script for completion of commands, options, groups and keys.",
+        _EPILOG,
     )
     parser.add_argument("shell", choices=("bash", "zsh", "fish"))
     shell = parser.parse_args(argv).shell

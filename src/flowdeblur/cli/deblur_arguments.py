@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from flowdeblur.cli import explaining
-from flowdeblur.cli.arguments import share
+from flowdeblur.cli.arguments import add_network, command_parser, share
 from flowdeblur.explain import MAX_PREVIEW
 
 _DESCRIPTION = """\
@@ -44,31 +44,11 @@ command line change nothing, with exit status 2. See docs/deblur.md."""
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments after ``flowdeblur deblur``; ``inputs`` and ``output`` are names."""
-    parser = argparse.ArgumentParser(
-        prog="flowdeblur deblur",
-        usage="flowdeblur deblur IN [IN ...] OUT [options]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "deblur", _DESCRIPTION, _EPILOG, usage="flowdeblur deblur IN [IN ...] OUT [options]"
     )
     parser.add_argument("paths", metavar="IN, OUT", nargs="+", help="the last is OUT; see below")
-    parser.add_argument(
-        "--weights",
-        metavar="NAME|PATH",
-        default="default",
-        help="default or small, which come with flowdeblur, a .safetensors file, or a run's folder",
-    )
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="load weights of a network of this installed package; its code runs, so name only "
-        "packages that you trust",
-    )
-    parser.add_argument(
-        "--device", help="cpu, cuda, cuda:1, ... (default: the GPU if there is one)"
-    )
+    add_network(parser)
     parser.add_argument(
         "--overwrite",
         action="store_true",

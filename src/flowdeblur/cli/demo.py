@@ -6,6 +6,8 @@ import argparse
 import threading
 from collections.abc import Sequence
 
+from flowdeblur.cli.arguments import add_network, command_parser
+
 _DESCRIPTION = """\
 Serve a page on this machine to drop a short clip or two images on. It compares input and restored
 frames in motion, and shows the optical flow and the blur kernels that it implies.
@@ -33,27 +35,9 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: a mistake in the arguments, or the port is taken.
     """
-    parser = argparse.ArgumentParser(
-        prog="flowdeblur demo",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--weights",
-        default="default",
-        metavar="NAME|PATH",
-        help="of the network (default: those that come with the package)",
-    )
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="load weights of a network of this installed package; its code runs",
-    )
+    parser = command_parser("demo", _DESCRIPTION, _EPILOG)
+    add_network(parser)
     parser.add_argument("--port", type=_port, default=8765, help="default: %(default)s; 0: any")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     arguments = parser.parse_args(argv)
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from flowdeblur.cli.arguments import add_allow, command_parser
 from flowdeblur.cli.outputs import check_output, writing
 from flowdeblur.errors import UserError
 
@@ -78,12 +79,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="flowdeblur export",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("export", _DESCRIPTION, _EPILOG)
     parser.add_argument(
         "weights", metavar="WEIGHTS", help="a .safetensors file, the folder of a run, or a name"
     )
@@ -107,12 +103,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--licence", metavar="TEXT", help="of the weights, an SPDX identifier or a sentence"
     )
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="a package of your own that WEIGHTS may name; can be repeated",
-    )
+    add_allow(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace OUT")
     return parser

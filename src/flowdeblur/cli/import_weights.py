@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from flowdeblur.cli.arguments import command_parser
 from flowdeblur.cli.outputs import check_output, writing
 
 _DESCRIPTION = """\
@@ -59,12 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="flowdeblur import",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("import", _DESCRIPTION, _EPILOG)
     parser.add_argument("input", metavar="FILE", type=Path, help="published weights")
     parser.add_argument(
         "output", metavar="OUT.safetensors", type=Path, help="weights for this project"

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowdeblur.cli.arguments import count, share
+from flowdeblur.cli.arguments import add_network, command_parser, count, share
 from flowdeblur.cli.explaining import check_folder
 from flowdeblur.explain import DUTY_CYCLE
 
@@ -82,12 +82,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "flowdeblur evaluate",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("evaluate", _DESCRIPTION, _EPILOG)
     parser.add_argument(
         OPTION,
         dest="clips",
@@ -99,12 +94,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for the page"
     )
-    parser.add_argument(
-        "--weights",
-        default="default",
-        metavar="WEIGHTS",
-        help="a name, a weights file or a run folder (default: default)",
-    )
+    add_network(parser)
     parser.add_argument(
         "--frames", type=count, metavar="N", help="read only the first N frames of each clip"
     )
@@ -127,14 +117,6 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         type=Path,
         metavar="FILE",
         help="parameters of NIQE from `flowdeblur data niqe` (default: scikit-image's photographs)",
-    )
-    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: automatic)")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="package whose classes the weights may name; its code runs",
     )
     parser.add_argument("--overwrite", action="store_true", help="write into an existing DIR")
     return parser.parse_args(argv)

@@ -18,6 +18,21 @@ from flowdeblur.engine.configuration import config_dir, nearest
 from flowdeblur.errors import UserError
 
 
+def compose_configuration(name: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose a configuration of ``conf`` outside of a Hydra job.
+
+    Raises:
+        UserError: an override is wrong.
+    """
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return compose(name, list(overrides))
+    except (HydraException, ValueError) as error:
+        raise UserError(explain(error, overrides, name)) from None
+    finally:
+        GlobalHydra.instance().clear()
+
+
 def explain(error: Exception, argv: Sequence[str], name: str) -> str:
     """Describe in one line what is wrong with a command line.
 

@@ -6,15 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from flowdeblur.ablation.jobs import SweepJob, check_budget
 from flowdeblur.ablation.sweep import Point
-from flowdeblur.cli.overrides import explain
-from flowdeblur.engine.configuration import check_root, config_dir, plain
+from flowdeblur.cli.overrides import compose_configuration
+from flowdeblur.engine.configuration import check_root, plain
 from flowdeblur.errors import UserError
 
 
@@ -63,21 +60,6 @@ def plan(points: Iterable[Point], runs: Path, own: Path | None = None) -> list[S
         jobs.append(job)
         check_budget(jobs[-1])
     return jobs
-
-
-def compose_configuration(name: str, overrides: Sequence[str]) -> DictConfig:
-    """Compose a configuration of ``conf`` outside of a Hydra job.
-
-    Raises:
-        UserError: an override is wrong.
-    """
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return compose(name, list(overrides))
-    except (HydraException, ValueError) as error:
-        raise UserError(explain(error, overrides, name)) from None
-    finally:
-        GlobalHydra.instance().clear()
 
 
 def _check_declaration(point: Point, config: DictConfig, search: Sequence[str]) -> None:

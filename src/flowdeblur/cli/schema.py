@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
+
+from flowdeblur.cli.arguments import command_parser
 
 _EPILOG = """\
 examples:
@@ -16,11 +17,10 @@ Editors with YAML support use it where the first line of a file is
 
 def main(argv: Sequence[str]) -> int:
     """Print the schema."""
-    parser = argparse.ArgumentParser(
-        "flowdeblur schema",
-        description="Print a JSON schema of the configuration, for editors: keys, types, defaults.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "schema",
+        "Print a JSON schema of the configuration, for editors: keys, types, defaults.",
+        _EPILOG,
     )
     names = ("train", "evaluate", "lesion")
     parser.add_argument("name", nargs="?", choices=names, default="train", help="default: train")

@@ -168,6 +168,49 @@ class FrameSequence:
         return clip, names, self._first + (index - self._starts[number]) * self._every
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClipChoice:
+    """Which clips of a data set are opened, and which of their frames are samples.
+
+    Attributes:
+        clips: names of the clips to take; None takes all.
+        exclude: names of clips to leave out.
+        last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
+            the missing successor; the paper leaves it out.
+        first: number of the first frame of a clip to take, from 0.
+        every: take one frame in so many.
+    """
+
+    clips: Sequence[str] | None = None
+    exclude: Sequence[str] = ()
+    last_frame: bool = True
+    first: int = 0
+    every: int = 1
+
+    def sequence(
+        self, clips: Sequence[ReadableClip], frame_offsets: tuple[int, ...]
+    ) -> FrameSequence:
+        """Samples of the chosen frames of ``clips``."""
+        return FrameSequence(
+            clips, frame_offsets, last_frame=self.last_frame, first=self.first, every=self.every
+        )
+
+    def among(self, names: Sequence[str], root: str, kind: str) -> list[str]:
+        """The chosen ones of ``names``.
+
+        Raises:
+            UserError: an unknown clip is named, or none is left.
+        """
+        for name in [*(self.clips or ()), *self.exclude]:
+            if name not in names:
+                raise UserError(f"{root}: {kind} {name} not found; available: {', '.join(names)}")
+        wanted = names if self.clips is None else self.clips
+        chosen = [name for name in names if name in wanted and name not in self.exclude]
+        if not chosen:
+            raise UserError(f"{root}: no {kind}s selected; set `clips` and `exclude` otherwise")
+        return chosen
+
+
 def check_choice(first: int, every: int) -> None:
     """Check which frames are to be taken.
 

@@ -5,18 +5,18 @@ A blurry frame and its sharp version have the same name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowdeblur.datasets.clips import Clip, FrameSequence
+from flowdeblur.datasets.clips import Clip, ClipChoice, FrameSequence
 from flowdeblur.datasets.published import Published
 from flowdeblur.errors import UserError
 from flowdeblur.video.images import list_images
 
 
 @dataclass(frozen=True)
-class FrameFolders:
+class FrameFolders(ClipChoice):
     """All clips below a folder.
 
     Attributes:
@@ -24,22 +24,11 @@ class FrameFolders:
         blurry: pattern of the folders with blurry frames, below ``root``; its one ``*`` is the name
             of a clip.
         sharp: the same for the sharp frames.
-        clips: names of the clips to take; None takes all.
-        exclude: names of clips to leave out.
-        last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
-            the missing successor; the paper leaves it out.
-        first: number of the first frame of a clip to take, from 0.
-        every: take one frame in so many.
     """
 
     root: str
     blurry: str = "*/input"
     sharp: str = "*/GT"
-    clips: Sequence[str] | None = None
-    exclude: Sequence[str] = ()
-    last_frame: bool = True
-    first: int = 0
-    every: int = 1
 
     def __post_init__(self) -> None:
         for name in ("blurry", "sharp"):
@@ -69,13 +58,7 @@ class FrameFolders:
             UserError: the root is missing or contains no clips, or blurry and sharp frames do not
                 belong together.
         """
-        return FrameSequence(
-            self.pairs(),
-            frame_offsets,
-            last_frame=self.last_frame,
-            first=self.first,
-            every=self.every,
-        )
+        return self.sequence(self.pairs(), frame_offsets)
 
     def pairs(self) -> list[Clip]:
         """List the clips, whose frames come in pairs of one size.

@@ -17,7 +17,7 @@ class Published:
         clips: number of clips; for single images, of images.
         frames: number of pairs.
         archive: the file that contains them.
-        home: page where that is to be had.
+        home: page to download it from.
         lengths: frames of each clip by its name; None where the names were not published.
         size: rows and columns of a frame, where all have the same but for being upright.
     """

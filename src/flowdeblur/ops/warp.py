@@ -2,8 +2,8 @@
 
 A flow is a tensor (B, 2, H, W) in pixels of its own scale, channel 0 = dx (to the right), channel 1
 = dy (down), **from the current frame to the other frame**: what is seen at (x, y) in the current
-frame is seen at (x + dx, y + dy) in the other one. Sampling the other frame there brings it back
-onto the current frame.
+frame is seen at (x + dx, y + dy) in the other frame. Sampling the other frame there brings it
+back onto the current frame.
 """
 
 from __future__ import annotations

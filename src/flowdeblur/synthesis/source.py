@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowdeblur.datasets.clips import FrameSequence
+from flowdeblur.datasets.clips import ClipChoice, FrameSequence
 from flowdeblur.datasets.folders import FrameFolders
-from flowdeblur.errors import UserError
 from flowdeblur.synthesis.clip import BLURRY, SHARP
 from flowdeblur.synthesis.dataset import synthesize
 from flowdeblur.synthesis.inputs import SharpClip, find_clips
@@ -18,7 +16,7 @@ from flowdeblur.synthesis.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Videos:
+class Videos(ClipChoice):
     """Sharp videos (or folders of images) below a folder, with synthesized blur.
 
     Attributes:
@@ -26,21 +24,11 @@ class Videos:
         recipe: how to synthesize blur.
         cache: folder for the synthesized frames. Every recipe and every set of videos has its own
             folder in it; several processes can share it.
-        clips: names of the videos to use, without suffixes; None for all.
-        exclude: names of videos to exclude.
-        last_frame: whether the last frame of a clip is a sample.
-        first: number of the first frame of a clip to take, from 0.
-        every: take one frame in so many.
     """
 
     root: str
     recipe: Recipe = field(default_factory=Recipe)
     cache: str = "~/.cache/flowdeblur/video"
-    clips: Sequence[str] | None = None
-    exclude: Sequence[str] = ()
-    last_frame: bool = True
-    first: int = 0
-    every: int = 1
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
         """Synthesize what is missing in the cache, and find the frames.
@@ -49,7 +37,8 @@ class Videos:
             UserError: a video is missing, too short or damaged; the cache cannot be written to.
         """
         found = find_clips(Path(self.root).expanduser())
-        clips = self._chosen(found)
+        chosen = self.among([each.name for each in found], self.root, "video")
+        clips = [each for each in found if each.name in chosen]
         folder = Path(self.cache).expanduser() / self._fingerprint(found)
         synthesize(clips, folder, self.recipe, wait=True)
         return FrameFolders(
@@ -61,19 +50,6 @@ class Videos:
             first=self.first,
             every=self.every,
         ).open(frame_offsets, flow_offsets)
-
-    def _chosen(self, found: list[SharpClip]) -> list[SharpClip]:
-        names = [clip.name for clip in found]
-        for name in [*(self.clips or ()), *self.exclude]:
-            if name not in names:
-                raise UserError(
-                    f"{self.root}: video {name} not found; available: {', '.join(names)}"
-                )
-        wanted = names if self.clips is None else self.clips
-        clips = [each for each in found if each.name in wanted and each.name not in self.exclude]
-        if not clips:
-            raise UserError(f"{self.root}: no videos selected; check `clips` and `without`")
-        return clips
 
     def _fingerprint(self, found: list[SharpClip]) -> str:
         """Digest of everything that the synthesized bytes depend on."""

@@ -59,7 +59,7 @@ def examine(clip: Clip, again: str | None, progress: Callable[[], object]) -> Ex
 
     Args:
         clip: its files, as they are.
-        again: how published files are to be had again.
+        again: how to get published files again.
         progress: called after every frame.
     """
     result = Examination(clip)

@@ -30,7 +30,7 @@ def judge_clip(
         comparisons: of all its frames.
         phase: of its sharp frames, from :func:`phase_of_sharp_frames`. If they were taken near
             an end of the exposure, a frame is as near to its neighbour's as to its own.
-        again: how published files are to be had again.
+        again: how to get published files again.
     """
     if phase:
         before, after = [], []

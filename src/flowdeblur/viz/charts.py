@@ -1,13 +1,14 @@
-"""Line charts as inline SVG, drawn by Matplotlib."""
+"""Charts as SVG, drawn by Matplotlib: lines within a page; bars and discs as files."""
 
 from __future__ import annotations
 
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowdeblur.extras import import_extra
 
@@ -74,11 +75,8 @@ def line_chart(
     Raises:
         UserError: Matplotlib is not installed.
     """
-    matplotlib = import_extra("matplotlib", "report")
-    figure_class = import_extra("matplotlib.figure", "report").Figure
-    with matplotlib.rc_context(_STYLE):
-        figure = figure_class(figsize=(5.2, 3.6), layout="constrained")
-        axes: Axes = figure.add_subplot()
+    file = io.StringIO()
+    with _drawing((5.2, 3.6), file) as axes:
         for place, each in enumerate(series):
             axes.plot(
                 [x for x, _ in each.points],
@@ -99,8 +97,69 @@ def line_chart(
             axes.set_ylim(bottom=lowest)
         axes.set(xlabel=x_title, ylabel=y_title)
         axes.legend()
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     # Within HTML, namespaces and metadata have no use.
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>', "", file.getvalue(), flags=re.S)
     return svg[svg.index("<svg") :].replace(_TEXT, "currentColor")
+
+
+Bar = tuple[str, float, str]
+"""Its label, its length, and the words behind it."""
+
+
+def bar_chart(title: str, groups: Mapping[str, Sequence[Bar]], *, full: float) -> str:
+    """Draw horizontal bars.
+
+    Args:
+        title: above all.
+        groups: bars under a heading each.
+        full: value of a bar over the whole width; longer ones are cut there.
+
+    Returns:
+        The text of an SVG file.
+
+    Raises:
+        UserError: Matplotlib is not installed.
+    """
+    rows = [row for heading, bars in groups.items() for row in ((heading, None, ""), *bars)]
+    file = io.StringIO()
+    with _drawing((9, 0.6 + 0.2 * len(rows)), file, transparent=False) as axes:
+        for place, (_, value, words) in enumerate(rows):
+            if value is not None:
+                axes.barh(place, min(max(value, 0), full), color=_COLORS[2])
+                axes.text(1.02 * full, place, words, va="center")
+        axes.set_yticks(range(len(rows)), [label for label, *_ in rows])
+        axes.set(xlim=(0, full), ylim=(len(rows) - 0.5, -0.5), title=title)
+    return file.getvalue()
+
+
+class Point(NamedTuple):
+    """One disc of a scatter plot; its area is proportional to ``size``."""
+
+    label: str
+    x: float
+    y: float
+    size: float
+
+
+def scatter_chart(title: str, points: Sequence[Point], x_title: str, y_title: str) -> str:
+    """Draw labelled discs, the horizontal axis logarithmic; otherwise as :func:`bar_chart`."""
+    largest = max((each.size for each in points), default=1.0)
+    file = io.StringIO()
+    with _drawing((7.2, 4.4), file, transparent=False) as axes:
+        for each in points:
+            axes.scatter(each.x, each.y, 600 * each.size / largest, _COLORS[2], alpha=0.7)
+            axes.annotate(each.label, (each.x, each.y), (10, 8), textcoords="offset points")
+        axes.set(xscale="log", title=title, xlabel=x_title, ylabel=y_title)
+    return file.getvalue()
+
+
+@contextmanager
+def _drawing(
+    inches: tuple[float, float], file: io.StringIO, *, transparent: bool = True
+) -> Iterator[Axes]:
+    """Axes whose drawing goes to ``file`` at the end."""
+    matplotlib = import_extra("matplotlib", "report")
+    figure = import_extra("matplotlib.figure", "report").Figure(inches, layout="constrained")
+    with matplotlib.rc_context(_STYLE):
+        yield figure.add_subplot()
+        figure.savefig(file, format="svg", transparent=transparent, metadata={"Date": None})

@@ -55,8 +55,8 @@ def export(
 
     Args:
         source: a weights file.
-        path: the file to write; its suffix is one of ``FORMATS``. Written beside and renamed after
-            the checks.
+        path: the file to write; its suffix is one of ``FORMATS``. Written under a
+            temporary name, and renamed after the checks.
         half: with weights and features in float16.
         licence: of the weights; None for what the weights file says.
         allow: packages besides flowdeblur whose classes the weights file may name.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from flowdeblur.cli.arguments import command_parser
 
 _DESCRIPTION = """\
 Fit the parameters of NIQE, a metric of `metrics=no_reference`, to sharp images. Blocks of 96x96
@@ -23,12 +24,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: an image cannot be read or is too small, or there are too few.
     """
-    parser = argparse.ArgumentParser(
-        "flowdeblur data niqe",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("data niqe", _DESCRIPTION, _EPILOG)
     parser.add_argument("out", metavar="OUT", type=Path, help="file to write, as .safetensors")
     parser.add_argument(
         "images", metavar="IMAGES", type=Path, nargs="*", help="images, or folders of images"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from flowdeblur.cli.arguments import command_parser
 
 _DESCRIPTION = """\
 Decode folders of frames once and write them without compression, as two NumPy arrays per clip and
@@ -24,12 +25,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: a mistake in the arguments, or frames that cannot be packed.
     """
-    parser = argparse.ArgumentParser(
-        "flowdeblur data pack",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("data pack", _DESCRIPTION, _EPILOG)
     parser.add_argument("root", metavar="ROOT", help="folder of the data set")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder for the packed frames")
     parser.add_argument(
@@ -47,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     from flowdeblur.datasets.folders import FrameFolders
     from flowdeblur.datasets.packed import pack
 
-    source = FrameFolders(arguments.root, arguments.blurry, arguments.sharp, arguments.clips)
+    source = FrameFolders(arguments.root, arguments.blurry, arguments.sharp, clips=arguments.clips)
     entries = pack(source.pairs(), arguments.out)
     frames = sum(len(entry.frames) for entry in entries)
     size = sum(entry.blurry.bytes + entry.sharp.bytes for entry in entries)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+from flowdeblur.cli.arguments import command_parser
 
 _DESCRIPTION = """\
 Prepare training data from sharp videos, real pairs and photographs: short packed clips whose blur
@@ -27,11 +28,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: a mistake in the arguments, or a video that cannot be used.
     """
-    parser = argparse.ArgumentParser(
-        "flowdeblur data release",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("data release", _DESCRIPTION)
     parser.add_argument("raw", metavar="RAW", type=Path, help="folder of the raw files")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder for the prepared data")
     parser.add_argument(

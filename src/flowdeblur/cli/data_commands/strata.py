@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from flowdeblur.cli.arguments import command_parser
 
 _DESCRIPTION = """\
 Make validation pairs from sharp videos, the same number for each range of blur lengths: 0-2, 2-5,
@@ -24,12 +25,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: a mistake in the arguments, or a video that cannot be used.
     """
-    parser = argparse.ArgumentParser(
-        "flowdeblur data strata",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("data strata", _DESCRIPTION, _EPILOG)
     parser.add_argument(
         "videos",
         metavar="VIDEOS",

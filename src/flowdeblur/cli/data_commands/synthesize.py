@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flowdeblur.cli.arguments import command_parser
 from flowdeblur.errors import UserError
 
 _DESCRIPTION = """\
@@ -58,12 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "flowdeblur data synthesize",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("data synthesize", _DESCRIPTION, _EPILOG)
     parser.add_argument("videos", metavar="VIDEOS", type=Path, help="folder, or a single video")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder for the clips")
     parser.add_argument(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flowdeblur.cli.arguments import command_parser
 from flowdeblur.errors import UserError
 
 if TYPE_CHECKING:  # imported in the functions instead, so that --help does not wait for torch
@@ -36,12 +36,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: a mistake in the arguments.
     """
-    parser = argparse.ArgumentParser(
-        "flowdeblur data verify",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("data verify", _DESCRIPTION, _EPILOG)
     parser.add_argument("name", metavar="NAME", help="of conf/data: dvd, gopro, reds, frames, ...")
     parser.add_argument("root", metavar="ROOT", help="folder of the data set (data.root)")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="of conf/data/NAME.yaml")
@@ -91,19 +86,14 @@ def _sources(name: str, root: str, settings: Sequence[str]) -> dict[str, Verifia
     """The sources of conf/data/NAME.yaml with all their frames, by what they are used for."""
     from dataclasses import replace
 
-    from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from flowdeblur.cli.overrides import explain
-    from flowdeblur.engine.configuration import config_dir, instantiate, plain
+    from flowdeblur.cli.overrides import compose_configuration
+    from flowdeblur.engine.configuration import instantiate, plain
     from flowdeblur.verification import Verifiable
 
     overrides = [f"data={name}", "run_dir=.", *(f"data.{each}" for each in settings)]
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            config = compose("train", overrides)
-    except Exception as error:
-        raise UserError(explain(error, overrides, "train")) from None
+    config = compose_configuration("train", overrides)
     if "root" not in list(config.data):  # its value is still missing, so that "in" is False
         raise UserError(f"{name}: is no data set in a folder, so that there is nothing to verify")
     OmegaConf.update(config, "data.root", root)

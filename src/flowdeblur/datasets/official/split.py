@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flowdeblur.datasets.clips import Clip, FrameSequence
+from flowdeblur.datasets.clips import Clip, ClipChoice, FrameSequence
 from flowdeblur.datasets.folders import FrameFolders
 from flowdeblur.datasets.official.whole import demand_whole
 from flowdeblur.datasets.published import Published
@@ -15,7 +15,7 @@ from flowdeblur.errors import UserError
 
 
 @dataclass(frozen=True)
-class OfficialSplit(ABC):
+class OfficialSplit(ClipChoice, ABC):
     """A split of a data set of videos.
 
     What is trained on may be a part of the published clips. What is scored may not, unless its
@@ -25,21 +25,10 @@ class OfficialSplit(ABC):
     Attributes:
         root: folder of the data set.
         split: which of the published ones.
-        clips: names of the clips to take; None takes all.
-        exclude: names of clips to leave out.
-        last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
-            the missing successor; the paper leaves it out.
-        first: number of the first frame of a clip to take, from 0.
-        every: take one frame in so many.
     """
 
     root: str
     split: str
-    clips: Sequence[str] | None = None
-    exclude: Sequence[str] = ()
-    last_frame: bool = True
-    first: int = 0
-    every: int = 1
 
     splits: ClassVar[Mapping[str, Published]]
     one_folder: ClassVar[bool] = False
@@ -71,13 +60,7 @@ class OfficialSplit(ABC):
         if scored and self.clips is None and self.published is not None:
             place = f"{self.root}: split {self.split}"
             demand_whole(place, clips, self.published, ", or name the clips that you have (clips)")
-        return FrameSequence(
-            clips,
-            frame_offsets,
-            last_frame=self.last_frame,
-            first=self.first,
-            every=self.every,
-        )
+        return self.sequence(clips, frame_offsets)
 
     def listing(self) -> list[Clip]:
         """List the clips as they are; frames may be missing, even all of one kind.

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowdeblur.datasets.clips import FrameSequence
+from flowdeblur.datasets.clips import ClipChoice, FrameSequence
 from flowdeblur.datasets.packed.index import INDEX, PackedEntry, Shard, from_json
 from flowdeblur.datasets.packed.remote import fetch, mirror
 from flowdeblur.errors import UserError
@@ -21,27 +21,16 @@ from flowdeblur.files import demand_regular
 
 
 @dataclass(frozen=True)
-class PackedFrames:
+class PackedFrames(ClipChoice):
     """Clips that ``flowdeblur data pack`` wrote.
 
     Attributes:
         root: the folder, or its address on a server, as https://... or s3://... .
         cache: folder for what is fetched from a server.
-        clips: names of the clips to take; None takes all.
-        exclude: names of clips to leave out.
-        last_frame: whether the last frame of a clip is a sample, its predecessor standing in for
-            the missing successor.
-        first: number of the first frame of a clip to take, from 0.
-        every: take one frame in so many.
     """
 
     root: str
     cache: str = "~/.cache/flowdeblur/packed"
-    clips: Sequence[str] | None = None
-    exclude: Sequence[str] = ()
-    last_frame: bool = True
-    first: int = 0
-    every: int = 1
 
     def open(self, frame_offsets: tuple[int, ...], flow_offsets: tuple[int, ...]) -> FrameSequence:
         """Map the files of the chosen clips; fetch them first, if they are on a server.
@@ -61,9 +50,7 @@ class PackedFrames:
         clips = [PackedClip(folder, entry) for entry in entries]
         for clip in clips:
             clip.check()
-        return FrameSequence(
-            clips, frame_offsets, last_frame=self.last_frame, first=self.first, every=self.every
-        )
+        return self.sequence(clips, frame_offsets)
 
     def _read_index(self, folder: Path) -> list[PackedEntry]:
         path = folder / INDEX
@@ -76,14 +63,7 @@ class PackedFrames:
             ) from None
 
     def _chosen(self, entries: list[PackedEntry]) -> list[PackedEntry]:
-        names = [entry.name for entry in entries]
-        for name in [*(self.clips or ()), *self.exclude]:
-            if name not in names:
-                known = ", ".join(names)
-                raise UserError(f"{self.root}: clip {name} not found; available: {known}")
-        wanted = set(names if self.clips is None else self.clips) - set(self.exclude)
-        if not wanted:
-            raise UserError(f"{self.root}: no clips selected; set `clips` and `exclude` otherwise")
+        wanted = self.among([entry.name for entry in entries], self.root, "clip")
         return [entry for entry in entries if entry.name in wanted]
 
 

@@ -42,14 +42,7 @@ class Clock(L.Callback):
         """Lightning's hook."""
         self._start, self._step = time.perf_counter(), trainer.global_step
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Lightning's hook: stopping makes Lightning validate, which writes a checkpoint."""
         if trainer.global_step == self._step:
             return  # gradients are still accumulated

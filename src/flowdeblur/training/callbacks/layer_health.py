@@ -75,9 +75,7 @@ class LayerHealth(L.Callback):
         self._modules = {name: each for name, each in network.named_modules() if _is_layer(each)}
         self._initial = self._scales() | self._initial
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Lightning's hook: watch the activations of a step that is sampled."""
         if self._is_due(trainer) and not self._hooks:
             self._hooks = [
@@ -108,14 +106,7 @@ class LayerHealth(L.Callback):
             },
         )
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Lightning's hook: compare the weights with those before the step; log and warn."""
         if not self._weights:
             return
@@ -145,13 +136,7 @@ class LayerHealth(L.Callback):
             self._warn(trainer)
 
     def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any, **__: Any
     ) -> None:
         """Lightning's hook."""
         if isinstance(outputs, Restoration) and outputs.rnn_weights:
