@@ -21,7 +21,7 @@ train: install ## train the default network on the embedded scenes: five minutes
 
 WORKERS ?= 2
 test: install ## run the CPU tests, in WORKERS=2 processes of one thread
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: install ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -11,6 +11,20 @@ from hydra._internal.hydra import Hydra
 torch.set_num_threads(1)  # small layers are slower on two; `make test` runs two processes
 
 
+# Files that take longest: whole runs, interpreted kernels, exports.
+LONG = {
+    *("test_training.py", "test_interruption.py", "test_resuming.py", "test_distributed.py"),
+    *("test_kernels.py", "test_networks.py", "test_registration.py", "test_compiled_kernels.py"),
+    *("test_ablate.py", "test_sweep.py", "test_configs.py", "test_export.py", "test_release.py"),
+    *("test_evaluate.py", "test_evaluate_mistakes.py", "test_commands.py"),
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the long files, so that no process waits for another one at the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Undo what a test does to the number of threads: results depend on it in the last bits."""

@@ -175,12 +175,12 @@ def test_cores_are_shared_out(monkeypatch):
 
 def test_shards_are_disjoint_and_complete(make):
     jobs = make(*["succeed"] * 7)
-    parts = [shard(jobs, f"{n}/3") for n in (1, 2, 3)]
+    parts = [jobs[shard(f"{n}/3")] for n in (1, 2, 3)]
     assert sorted(job.name for part in parts for job in part) == [job.name for job in jobs]
-    assert shard(jobs, None) == jobs
+    assert jobs[shard(None)] == jobs
     for wrong in ("0/3", "4/3", "1", "a/b"):
         with pytest.raises(UserError, match=f"--shard {wrong}"):
-            shard(jobs, wrong)
+            shard(wrong)
 
 
 def test_equal_minutes_are_a_budget_that_any_step_fulfils(tmp_path):

@@ -6,6 +6,7 @@ The interpreter is chosen when Triton is imported, so that its tests need a proc
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -97,17 +98,23 @@ def test_values_and_gradients(dtype, tanh, layout):
 
 
 @kernels
-@pytest.mark.parametrize("weight", [0.999, 1.0])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", [(1, 1, 2, 131), (1, 2, 37, 3)])
+@pytest.mark.parametrize(
+    ("shape", "weight"), [((1, 1, 2, 131), 0.999), ((1, 1, 2, 131), 1.0), ((1, 1, 37, 3), 0.999)]
+)
 def test_states_carried_over_several_blocks(shape, layout, weight):
     """Rows over the 32 elements of a scan at odd widths, columns over the 16 steps of a block."""
     check(*shape, layout=layout, weight=weight)
 
 
 @kernels
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 5, 1, 6), (3, 5, 6, 1), (1, 70, 2, 3)])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [
+        *itertools.product([(1, 1, 1, 1), (3, 5, 1, 6), (3, 5, 6, 1)], LAYOUTS),
+        ((1, 70, 2, 3), torch.channels_last),  # channels beyond the lanes of a program
+    ],
+)
 def test_thin_maps_share_programs_and_many_channels_do_not(shape, layout):
     check(*shape, layout=layout)
 

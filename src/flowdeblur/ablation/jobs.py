@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -196,18 +196,18 @@ def exit_status(console: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def shard(jobs: Sequence[SweepJob], part: str | None) -> list[SweepJob]:
-    """Select the jobs of one of several machines: ``1/4`` is the first of four.
+def shard(part: str | None) -> slice:
+    """The jobs of one of several machines: ``1/4`` is the first of four, None all of them.
 
     Raises:
         UserError: there is no such part.
     """
     if part is None:
-        return list(jobs)
+        return slice(None)
     matched = re.fullmatch(r"(\d{1,6})/(\d{1,6})", part)
     if not matched or not 1 <= int(matched[1]) <= int(matched[2]):
         raise UserError(f"--shard {part}: write I/N with I from 1 to N, such as 1/4")
-    return list(jobs[int(matched[1]) - 1 :: int(matched[2])])
+    return slice(int(matched[1]) - 1, None, int(matched[2]))
 
 
 def count_states(states: Mapping[str, State]) -> str:

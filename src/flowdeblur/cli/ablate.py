@@ -41,7 +41,10 @@ def _run(sweep: Sweep, runs: Path, arguments: argparse.Namespace, overrides: Seq
     from flowdeblur.ablation.jobs import shard
     from flowdeblur.cli.planning import plan
 
-    jobs = shard(plan(sweep.points(), runs, arguments.config_dir), arguments.shard)
+    part = shard(arguments.shard)  # mistakes are reported before anything is composed
+    if arguments.slurm:
+        _check_array(arguments)
+    jobs = plan(sweep.points(), runs, arguments.config_dir)[part]
     if arguments.slurm:
         return _submit(sweep, runs, jobs, arguments, overrides)
     if arguments.dry_run:
@@ -104,15 +107,7 @@ def _conclude(states: dict[str, State]) -> int:
     return 0
 
 
-def _submit(
-    sweep: Sweep,
-    runs: Path,
-    jobs: Sequence[SweepJob],
-    arguments: argparse.Namespace,
-    overrides: Sequence[str],
-) -> int:
-    from flowdeblur.ablation import slurm
-
+def _check_array(arguments: argparse.Namespace) -> None:
     for name, given in (
         ("--shard", arguments.shard),
         ("--jobs", arguments.jobs),
@@ -123,6 +118,17 @@ def _submit(
                 f"{name}: an array of --slurm has one task for each run; leave it out, or add "
                 "it to the script that --dry-run prints"
             )
+
+
+def _submit(
+    sweep: Sweep,
+    runs: Path,
+    jobs: Sequence[SweepJob],
+    arguments: argparse.Namespace,
+    overrides: Sequence[str],
+) -> int:
+    from flowdeblur.ablation import slurm
+
     command = ["run", str(arguments.sweep), "--runs", str(runs), *overrides]
     if arguments.config_dir:
         command += ["--config-dir", str(arguments.config_dir)]

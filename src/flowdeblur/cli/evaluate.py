@@ -12,12 +12,11 @@ Examples:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from flowdeblur.cli import no_reference
-from flowdeblur.cli.hydra_job import discard, run_job
+from flowdeblur.cli.hydra_job import print_report, run_job
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,8 +41,4 @@ def _evaluate(config: DictConfig) -> None:
     # Imported here, so that torch is loaded only when there is something to score.
     from flowdeblur.engine.evaluation import evaluate
 
-    try:
-        print(evaluate(config))
-    except BaseException:
-        discard(Path(config.run_dir))  # created by Hydra
-        raise
+    print_report(evaluate, config)

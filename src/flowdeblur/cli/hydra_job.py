@@ -73,6 +73,15 @@ def run_job(
     return 0
 
 
+def print_report(job: Callable[[DictConfig], str], config: DictConfig) -> None:
+    """Print what a job returns; where it fails, discard the folder that Hydra has created."""
+    try:
+        print(job(config))
+    except BaseException:
+        discard(Path(config.run_dir))
+        raise
+
+
 def discard(folder: Path) -> None:
     """Remove a folder that a failed job has left empty, and the folders in ``runs`` above it."""
     with suppress(OSError):  # it is not empty

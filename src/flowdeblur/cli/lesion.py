@@ -8,11 +8,10 @@ Examples:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from omegaconf import DictConfig
 
-from flowdeblur.cli.hydra_job import discard, run_job
+from flowdeblur.cli.hydra_job import print_report, run_job
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,8 +26,4 @@ def _lesion(config: DictConfig) -> None:
     # Imported here, so that torch is loaded only when there is something to measure.
     from flowdeblur.engine.lesions import lesion
 
-    try:
-        print(lesion(config))
-    except BaseException:
-        discard(Path(config.run_dir))  # created by Hydra
-        raise
+    print_report(lesion, config)

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
         UserError: a mistake in the arguments or the files; OUT is as it was before.
         RuntimeFailureError: the device's memory does not suffice.
     """
-    arguments = _parse(argv)
+    arguments = parse(argv)
     check_folder(arguments.out, overwrite=arguments.overwrite, option="--out")
 
     from flowdeblur.devices import find_device
@@ -81,7 +81,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments after ``flowdeblur evaluate``."""
     parser = command_parser("evaluate", _DESCRIPTION, _EPILOG)
     parser.add_argument(
         OPTION,
