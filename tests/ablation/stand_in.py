@@ -25,7 +25,8 @@ starts = len((folder / "starts.txt").read_text().splitlines())
 what = tokens["do"]
 (folder / "checkpoints" / "step_00000002.ckpt").touch()
 progress = {"step": 2, "max_steps": 4, "steps_per_second": 3.0, "seconds_left": 0.7}
-(folder / "progress.json").write_text(json.dumps(progress))
+(folder / "progress.new").write_text(json.dumps(progress))
+(folder / "progress.new").replace(folder / "progress.json")  # atomically, as a run does
 if what == "sleep":
     time.sleep(60)
 if what == "fail" or (what == "fail_once" and starts == 1):

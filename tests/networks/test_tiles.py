@@ -34,19 +34,20 @@ def inference():
         yield
 
 
-@pytest.mark.parametrize(("tile", "overlap"), [(128, 64), (192, 64), (256, 128), (512, 64)])
-@pytest.mark.parametrize("size", [1, 63, 128, 129, 192, 193, 300, 719, 1280, 3840])
-def test_tiles_cover_a_side_evenly(size, tile, overlap):
-    found = spans(size, tile, overlap)
-    assert (found[0].inside.start, found[-1].inside.stop) == (0, size)
-    assert (found[0].before, found[-1].after) == (0, 0)
-    for one, other in itertools.pairwise(found):
-        assert one.after == other.before == one.inside.stop - other.inside.start >= overlap
-    for each in found:
-        assert each.inside.start % 64 == 0
-        assert min(tile, size) - 63 <= each.inside.stop - each.inside.start <= tile
-    enough = 1 if size <= tile else 1 + math.ceil((size - tile) / (tile - overlap))
-    assert len(found) in (enough, enough + 1)
+def test_tiles_cover_a_side_evenly():
+    sizes = (1, 63, 128, 129, 192, 193, 300, 719, 1280, 3840)
+    tiles = ((128, 64), (192, 64), (256, 128), (512, 64))
+    for size, (tile, overlap) in itertools.product(sizes, tiles):
+        found = spans(size, tile, overlap)
+        assert (found[0].inside.start, found[-1].inside.stop) == (0, size)
+        assert (found[0].before, found[-1].after) == (0, 0)
+        for one, other in itertools.pairwise(found):
+            assert one.after == other.before == one.inside.stop - other.inside.start >= overlap
+        for each in found:
+            assert each.inside.start % 64 == 0
+            assert min(tile, size) - 63 <= each.inside.stop - each.inside.start <= tile
+        enough = 1 if size <= tile else 1 + math.ceil((size - tile) / (tile - overlap))
+        assert len(found) in (enough, enough + 1)
 
 
 @pytest.mark.parametrize("size", [(100, 150), (200, 300), (1, 500)])

@@ -112,14 +112,14 @@ def wanted_lengths(count: int) -> list[float]:
 def _survey(
     clips: Sequence[SharpClip], group: str, map_: Callable[..., Iterable[Any]]
 ) -> dict[str, Survey]:
-    looked_at = tqdm(
+    surveys = tqdm(
         map_(lambda clip: Survey.of(clip.frames()), clips),
         f"{group}: measuring",
         len(clips),
         unit="clip",
         disable=None,
     )
-    return {clip.name: survey for clip, survey in zip(clips, looked_at, strict=True)}
+    return {clip.name: survey for clip, survey in zip(clips, surveys, strict=True)}
 
 
 def _prepare_group(
