@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -40,17 +42,34 @@ def test_the_groups_are_the_documented_ones():
     assert options("logger") == ["csv", "tensorboard", "wandb"]
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_every_file_composes_and_instantiates(file, tmp_path, monkeypatch):
+# Options of these groups do not depend on each other: one of each is tried at a time.
+INDEPENDENT = (
+    ("callbacks", "init", "logger", "metrics", "optimizer", "parameter_groups", "scheduler"),
+    ("data", "model"),
+)
+
+
+def choices():
+    """All files, in lists of those that are tried together."""
+    by_group = {group: [] for groups in INDEPENDENT for group in groups}
+    for file in FILES:
+        by_group.setdefault(file.split("/")[0], []).append(file)
+    for groups in INDEPENDENT:
+        for row in itertools.zip_longest(*(by_group.pop(group) for group in groups)):
+            yield [file for file in row if file]
+    yield from ([file] for files in by_group.values() for file in files)
+
+
+@pytest.mark.parametrize("files", choices(), ids=" ".join)
+def test_every_file_composes_and_instantiates(files, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    group, option = file.split("/")
-    settings = plain(
-        compose_config(f"{group}={option}", *NEEDS.get(file, []), "model.width=4", run_dir=tmp_path)
-    )
+    chosen = [file.replace("/", "=") for file in files]
+    needs = [override for file in files for override in NEEDS.get(file, [])]
+    settings = plain(compose_config(*chosen, *needs, "model.width=4", run_dir=tmp_path))
     network = make_network(settings)
     make_data(settings, network)
     task = make_task(settings, network)
-    if file == "trainer/gpu" and not torch.cuda.is_available():
+    if files == ["trainer/gpu"] and not torch.cuda.is_available():
         with pytest.raises(UserError, match="trainer: No supported gpu backend found"):
             make_trainer(settings, [])
         return

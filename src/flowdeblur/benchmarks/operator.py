@@ -22,6 +22,7 @@ from flowdeblur.benchmarks.operator_providers import Operator, Provider, provide
 from flowdeblur.benchmarks.tune import tune
 from flowdeblur.devices import describe_device, find_device
 from flowdeblur.errors import UserError
+from flowdeblur.extras import import_extra
 from flowdeblur.files import write_text
 from flowdeblur.ops import spatially_variant_rnn
 from flowdeblur.ops._tiles import VARIABLE
@@ -101,6 +102,8 @@ def main(argv: Sequence[str]) -> int:
     repetitions = arguments.repetitions or REPETITIONS[device.type]
     layout = torch.channels_last if arguments.channels_last else torch.contiguous_format
     chosen = _choose(arguments.providers, device)
+    if arguments.out is not None:
+        import_extra("matplotlib", "report")  # before anything is measured
     header = _header(device, repetitions, layout)
     rows: list[Row] = []
     for shape in shapes:

@@ -49,10 +49,13 @@ def run(arguments: argparse.Namespace) -> None:
     from flowdeblur.cli.overrides import compose_configuration
     from flowdeblur.devices import describe_device, find_device
     from flowdeblur.engine.configuration import config_dir, instantiate, plain
+    from flowdeblur.extras import import_extra
 
     models = arguments.models or sorted(
         each.stem for each in (config_dir() / "model").glob("*.yaml")
     )
+    if arguments.out is not None:
+        import_extra("matplotlib", "report")  # before anything is measured
     dtypes = tuple(dict.fromkeys(arguments.dtypes))
     if "float32" not in dtypes:
         raise UserError("--dtypes: float32 is missing; it is what the others are compared with")
