@@ -103,6 +103,16 @@ def test_a_preview_shows_frames_spread_over_the_clip(run, folder, tmp_path):
     assert (status, "preview: exists already" in error) == (2, True)
 
 
+def test_a_preview_of_a_range_shows_frames_of_it(run, folder, tmp_path):
+    for options, shown in ((("--range", "2-5"), "35"), (("--range", "0.11s-"), "45")):
+        out = tmp_path / shown
+        assert run(folder, out, "--preview", "2", *options)[0] == 0
+        assert sorted(each.name[0] for each in out.glob("*_input.png")) == list(shown)
+    for wrong, line in (("9-", "--range: reaches beyond"), ("0.11s-0.12s", "contains no frame")):
+        status, _, error = run(folder, tmp_path / "none", "--preview", "2", "--range", wrong)
+        assert (status, line in error) == (2, True)
+
+
 def test_a_range_of_a_video_changes_only_these_frames(run, tmp_path):
     source = make_clip(tmp_path / "in.mkv", 6)
     assert run(source, tmp_path / "out.mkv", "--codec", "ffv1", "--range", "2-3")[0] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from flowdeblur.files import filling
 from flowdeblur.networks.inference import prepare
 from flowdeblur.types import Network
 from flowdeblur.video.clip import FrameReader
-from flowdeblur.video.controls import FrameNumbers
+from flowdeblur.video.controls import FrameNumbers, FrameRange
 from flowdeblur.video.images import ImageArray, write_image
 from flowdeblur.video.memory import bytes_per_pixel, portion
 from flowdeblur.video.progress import duration
@@ -75,14 +76,18 @@ def write_preview(
         network: is moved to the device and put into evaluation mode.
         reader: the clip.
         folder: written atomically: ``index.html``, ``FRAME_input.png`` and ``FRAME_restored.png``.
-        count: number of frames, spread evenly; a shorter clip has fewer.
+        count: number of frames, spread evenly over the clip or the chosen range; a shorter one has
+            fewer.
         settings: what the user chose.
+
+    Raises:
+        UserError: the range reaches beyond the clip, or contains no frame of it.
     """
     device = find_device(settings.device)
     network = prepare(network, device)
     tile, _ = portion(reader.size, device, tile=settings.tile, pixel_bytes=bytes_per_pixel(network))
     total = reader.count or reader.expected or sum(1 for _ in reader)
-    numbers = frozenset(int((place + 0.5) * total / count) for place in range(count))
+    numbers = _spread(total, count, reader, settings.range)
     parts: list[FramePage] = []
     with filling(folder) as partial:
         start, seconds = time.perf_counter(), 0.0
@@ -106,6 +111,19 @@ def write_preview(
                 break
         (partial / "index.html").write_text(page(reader.path.name, _INTRODUCTION, parts), "utf-8")
     return Preview(len(parts), reader.expected, seconds / max(len(parts), 1))
+
+
+def _spread(total: int, count: int, reader: FrameReader, chosen: str | None) -> frozenset[int]:
+    """Numbers of up to ``count`` of the ``total`` frames."""
+    numbers: Sequence[int] = range(total)
+    if chosen is not None:
+        part = FrameRange.parse(chosen)
+        part.check(reader)
+        numbers = [each for each in numbers if part.covers(each, each / reader.format.rate)]
+        if not numbers:
+            raise UserError(f"--range {chosen}: contains no frame")
+    places = {int((place + 0.5) * len(numbers) / count) for place in range(count)}
+    return frozenset(numbers[place] for place in places)
 
 
 def _part(result: Result) -> FramePage:
