@@ -13,12 +13,7 @@ _DARKEST = 1e-4
 
 
 def richardson_lucy(
-    blurry: Tensor,
-    trail: Trail,
-    duty_cycle: float,
-    *,
-    iterations: int = 10,
-    gamma: float = GAMMA,
+    blurry: Tensor, trail: Trail, duty_cycle: float, *, iterations: int = 10, gamma: float = GAMMA
 ) -> Tensor:
     """Deconvolve along trails: Richardson (JOSA 1972) and Lucy (AJ 1974), blur by blur's own pixel.
 

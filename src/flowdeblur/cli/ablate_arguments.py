@@ -50,10 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run, status, table = (
         commands.add_parser(
-            name,
-            help=text,
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            name, help=text, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         for name, text in (
             ("run", "run what is not done yet"),

@@ -115,10 +115,7 @@ class TurnedCrop:
     """
 
     def __init__(
-        self,
-        size: Sequence[int],
-        scale: tuple[float, float] = (0.8, 1.25),
-        degrees: float = 15.0,
+        self, size: Sequence[int], scale: tuple[float, float] = (0.8, 1.25), degrees: float = 15.0
     ) -> None:
         self.height, self.width = size
         self.scale, self.degrees = scale, degrees

@@ -20,12 +20,7 @@ from flowdeblur import weights
 from flowdeblur.data import DataModule
 from flowdeblur.engine import cluster
 from flowdeblur.engine.assembly import make_data, make_network, make_task, make_trainer
-from flowdeblur.engine.checkpoints import (
-    best_checkpoint,
-    network_state,
-    newest_checkpoint,
-    verify,
-)
+from flowdeblur.engine.checkpoints import best_checkpoint, network_state, newest_checkpoint, verify
 from flowdeblur.engine.configuration import check, check_root, plain
 from flowdeblur.engine.loggers import connect, finish, interrupt, log_settings
 from flowdeblur.engine.ranges import check_ranges

@@ -95,11 +95,7 @@ def explain_clip(
             f"Frames explained: {len(pages)}. Assumed duty cycle: {duty_cycle:g}. {_HOW_TO_READ}"
         )
         (partial / "index.html").write_text(page(clip.path.name, introduction, pages), "utf-8")
-        content = {
-            "flowdeblur": flowdeblur.__version__,
-            "duty_cycle": duty_cycle,
-            "frames": scores,
-        }
+        content = {"flowdeblur": flowdeblur.__version__, "duty_cycle": duty_cycle, "frames": scores}
         (partial / "scores.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     return explanations
 

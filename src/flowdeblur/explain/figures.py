@@ -7,13 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from flowdeblur.explain.explanation import Explanation, Motion, SameFrameResult
-from flowdeblur.viz.drawing import (
-    Drawn,
-    draw_difference,
-    draw_flow,
-    draw_kernels,
-    draw_rnn_weights,
-)
+from flowdeblur.viz.drawing import Drawn, draw_difference, draw_flow, draw_kernels, draw_rnn_weights
 from flowdeblur.viz.panels import to_bytes
 
 
@@ -88,10 +82,7 @@ def frame_page(name: str, explanation: Explanation, duty_cycle: float) -> FrameP
 
 
 def _motion_figures(blurry: Tensor, motion: Motion, duty_cycle: float) -> list[Figure]:
-    flow, kernels = (
-        draw_flow(motion.flow),
-        draw_kernels(blurry, motion.trail, duty_cycle),
-    )
+    flow, kernels = (draw_flow(motion.flow), draw_kernels(blurry, motion.trail, duty_cycle))
     longest = float(motion.flow.norm(dim=0).max())
     return [
         Figure(

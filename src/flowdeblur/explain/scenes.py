@@ -137,11 +137,7 @@ def _samples(network: Network, scenes: Scenes) -> Iterator[tuple[int, Sample]]:
 
 
 def _score(
-    explained: Explanation,
-    truth: Trail,
-    sharp: Tensor,
-    sample: Sample,
-    duty_cycle: float,
+    explained: Explanation, truth: Trail, sharp: Tensor, sample: Sample, duty_cycle: float
 ) -> SceneScore:
     motion, restored, blurry = explained.motion, explained.restored, explained.blurry
     assert motion is not None

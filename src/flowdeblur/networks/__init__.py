@@ -4,17 +4,7 @@ from flowdeblur.networks.coupling import Concatenation, Coupling, SpatiallyVaria
 from flowdeblur.networks.deblurring import DeblurringSubnet, DecoderCoupled, EncoderCoupled
 from flowdeblur.networks.flow import FlowSubnet
 from flowdeblur.networks.flow_guided import FlowGuidedDeblurring
-from flowdeblur.networks.peers import (
-    DBN,
-    ESTRNN,
-    OVD,
-    SRN,
-    SVRNN,
-    DBCPeNet,
-    DeblurGAN,
-    NAFNet,
-    Nah,
-)
+from flowdeblur.networks.peers import DBN, ESTRNN, OVD, SRN, SVRNN, DBCPeNet, DeblurGAN, NAFNet, Nah
 
 __all__ = [
     "DBN",

@@ -42,11 +42,7 @@ class Progress(Protocol):
 
 
 def synthesize_clip(
-    clip: SharpClip,
-    recipe: Recipe,
-    curve: ResponseCurve,
-    folder: Path,
-    progress: Progress,
+    clip: SharpClip, recipe: Recipe, curve: ResponseCurve, folder: Path, progress: Progress
 ) -> dict[str, Any]:
     """Write ``folder``: blurry frames, sharp frames and what is known about them.
 
@@ -147,12 +143,7 @@ def _describe(
     exposed = frames[0]["instants"] if recipe.whole_frames else settings.length
     mean = statistics.fmean(each["mean"] for each in blurs) if blurs else None
     return {
-        "source": {
-            "name": clip.path.name,
-            "bytes": clip.bytes,
-            "sha256": digest,
-            "frames": count,
-        },
+        "source": {"name": clip.path.name, "bytes": clip.bytes, "sha256": digest, "frames": count},
         "recipe": recipe.as_json(),
         "flow": None if recipe.whole_frames else DenseInverseSearch.version(),
         "settings": asdict(settings),

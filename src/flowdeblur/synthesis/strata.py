@@ -22,12 +22,7 @@ from flowdeblur.errors import UserError
 from flowdeblur.files import write_text
 from flowdeblur.synthesis.clip import BLURRY, SHARP
 from flowdeblur.synthesis.inputs import SharpClip
-from flowdeblur.synthesis.segments import (
-    Exposed,
-    SegmentRules,
-    choose_segments,
-    expose_segments,
-)
+from flowdeblur.synthesis.segments import Exposed, SegmentRules, choose_segments, expose_segments
 from flowdeblur.synthesis.survey import Survey
 from flowdeblur.video.images import write_image
 

@@ -144,9 +144,7 @@ def shared(splits: Mapping[str, Sequence[Examination]]) -> list[Finding]:
     return findings
 
 
-def alike(
-    splits: Mapping[str, Sequence[Examination]],
-) -> tuple[list[Finding], list[Pair]]:
+def alike(splits: Mapping[str, Sequence[Examination]]) -> tuple[list[Finding], list[Pair]]:
     """Report images of held-out splits that look like training images but have other pixels.
 
     Returns:

@@ -57,9 +57,7 @@ def draw_flow(flow: Tensor, max_px: float | None = None) -> Magnified:
     draw = ImageDraw.Draw(canvas)
     for row, column, vector in zip(y.tolist(), x.tolist(), vectors, strict=True):
         _arrow(
-            draw,
-            _FACTOR * np.array((column + 0.5, row + 0.5)),
-            _FACTOR * times * vector.numpy(),
+            draw, _FACTOR * np.array((column + 0.5, row + 0.5)), _FACTOR * times * vector.numpy()
         )
     return Magnified(np.asarray(canvas.resize((width, height), Image.Resampling.BOX)), times)
 

@@ -128,10 +128,7 @@ def _pack_clip(
 
 
 def _write(
-    path: Path,
-    shape: tuple[int, ...],
-    images: Iterable[Tensor],
-    progress: Callable[[float], Any],
+    path: Path, shape: tuple[int, ...], images: Iterable[Tensor], progress: Callable[[float], Any]
 ) -> None:
     # Written, not mapped: a full disk is an error of a write, but a mapping's crash (SIGBUS).
     with replacing(path) as partial, partial.open("wb") as file:

@@ -11,15 +11,4 @@ from flowdeblur.networks.peers.peer import Peer
 from flowdeblur.networks.peers.srn import SRN
 from flowdeblur.networks.peers.svrnn import SVRNN
 
-__all__ = [
-    "DBN",
-    "ESTRNN",
-    "OVD",
-    "SRN",
-    "SVRNN",
-    "DBCPeNet",
-    "DeblurGAN",
-    "NAFNet",
-    "Nah",
-    "Peer",
-]
+__all__ = ["DBN", "ESTRNN", "OVD", "SRN", "SVRNN", "DBCPeNet", "DeblurGAN", "NAFNet", "Nah", "Peer"]

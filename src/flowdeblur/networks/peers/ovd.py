@@ -95,11 +95,7 @@ class Block(nn.Module):
         super().__init__()
         norms = [nn.BatchNorm2d(channels) if batch_norm else nn.Identity() for _ in range(2)]
         self.body = nn.Sequential(
-            conv(channels, channels, 3),
-            norms[0],
-            nn.ReLU(),
-            conv(channels, channels, 3),
-            norms[1],
+            conv(channels, channels, 3), norms[0], nn.ReLU(), conv(channels, channels, 3), norms[1]
         )
 
     def forward(self, x: Tensor) -> Tensor:
