@@ -103,9 +103,8 @@ def steps(device: str, out: Path) -> list[Step]:
     if not tiny:
         tune = [*operator, "--tune", str(out / "tiles.json")]
         plan.append(Step("tune", 20, tune))
-        plan.append(
-            Step("release_training", 600, training("release", "experiment=release", "trainer=gpu"))
-        )
+        release = ["experiment=release", "trainer=gpu", "data.batch_size=16"]
+        plan.append(Step("release_training", 600, training("release", *release)))
     return plan
 
 
