@@ -17,7 +17,7 @@ CASES = {
     "nafnet_two_frames": ({"width": 16, "encoder_blocks": [1, 1, 1, 2]}, 1e-3, 100),
     "nafnet_22": ({"encoder_blocks": [1, 1, 1, 2]}, 1e-3, 100),
     "dbn": ({"width": 16}, 5e-3, 200),
-    "srn": ({"width": 16}, 1e-3, 300),
+    "srn": ({"width": 16}, 3e-3, 300),
     "nah": ({"width": 16, "blocks": 4}, 1e-3, 300),
     "estrnn": ({"width": 8, "blocks": 3}, 2e-3, 300),
     "ovd": ({"width": 32}, 2e-3, 300),
