@@ -1,6 +1,6 @@
 """The model card's figure and scores.
 
-python -m benchmarks.model_card figure STRATA docs/images/model_card_strata.jpg [--weights default]
+python -m benchmarks.model_card figure STRATA docs/images/model_card_strata.webp [--weights default]
 python -m benchmarks.model_card scores EVALUATION
 
 STRATA is a folder of `flowdeblur data strata`. The first frame of each clip and stratum is taken,
@@ -67,7 +67,7 @@ def figure(strata: Path, out: Path, weights: str) -> None:
         draw.text((2, top + 2), label, "black")
         for column, image in enumerate(crops):
             canvas.paste(image, (column * (WIDTH + GAP), top + 14))
-    canvas.save(out, quality=80)
+    canvas.save(out, quality=60)
 
 
 def scores(evaluation: Path) -> str:

@@ -68,7 +68,7 @@ def main() -> None:
     if arguments.run:
         save(arguments.run / "images" / "test.png", "scenes.webp")
     if arguments.strata:
-        target = str(IMAGES / "model_card_strata.jpg")
+        target = str(IMAGES / "model_card_strata.webp")
         run("-m", "benchmarks.model_card", "figure", str(arguments.strata), target)
 
 

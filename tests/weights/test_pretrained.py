@@ -16,7 +16,7 @@ from flowdeblur.networks.initialization import layers
 from flowdeblur.scenes import Scenes
 
 CARD = (Path(__file__).parents[2] / "docs" / "model_card.md").read_text()
-LARGEST = {"default": 17e6, "small": 2e6, "compact": 7.5e6}
+LARGEST = {"default": 17e6, "small": 2e6, "compact": 7.5e6, "strong": 7.5e6}
 
 DEAD = {"default", "small"}
 """Trained before the cause was found; docs/model_card.md says so."""
@@ -61,9 +61,8 @@ def test_it_restores_frames_that_it_has_never_seen(name, held_out):
     gains = psnr(restored, sharp) - psnr(blurry, sharp)
     assert gains.mean() > 0.5
     assert (gains > 0)[psnr(blurry, sharp) < 35].all()
-    assert (
-        gains.min() > {"default": -1.0, "small": -1.7, "compact": -0.2}[name]
-    )  # docs/model_card.md, Limits
+    lowest = {"default": -1.0, "small": -1.7, "compact": -0.2, "strong": -1.6}[name]
+    assert gains.min() > lowest  # docs/model_card.md, Limits
 
 
 def test_its_flow_errs_by_less_than_a_third_of_the_motion(held_out):
