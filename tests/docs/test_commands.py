@@ -22,12 +22,19 @@ OPTIONS_OF_HYDRA = {"-m": 0, "--help": 0, "--cfg": 1, "--config-dir": 1, "--allo
 
 
 def commands_of(path: Path) -> list[str]:
-    """Lines of code blocks without a language that call this project, without comments."""
+    """Lines of code blocks without a language that call this project, without comments.
+
+    Variables of the shell have the value that the page gives them.
+    """
     found, language = [], None  # None outside of blocks
+    variables: dict[str, str] = {}
     for line in path.read_text("utf-8").replace("\\\n", " ").splitlines():
         if line.strip().startswith("```"):
             language = line.strip()[3:] if language is None else None
         elif language == "":
+            if assigned := re.fullmatch(r'(\w+)="(.*)"', line):
+                variables[assigned[1]] = assigned[2]
+            line = re.sub(r"\$(\w+)", lambda name: variables.get(name[1], name[0]), line)
             for command in re.sub(r"(^|\s)# .*", "", line).split(" | "):
                 called = re.search(r"(^| )(flowdeblur \w|(\S*/)?train\.(py|sbatch)\b)", command)
                 if called and not PLACEHOLDERS.search(command):
@@ -75,7 +82,7 @@ def test_it_is_accepted(command):
         deblur_arguments.parse(words)
     elif name == "ablate":
         arguments, overrides = ablate_arguments.parse(words)
-        if arguments.sweep.name != "widths.yaml":  # the reader's own
+        if arguments.sweep.name not in ("widths.yaml", "narrow.yaml"):  # the reader's own
             read_sweep(ROOT / arguments.sweep).with_overrides(overrides)
     else:
         first = f"data {words.pop(0)}" if name == "data" else name
