@@ -69,7 +69,8 @@ def main() -> None:
         save(arguments.run / "images" / "test.png", "scenes.webp")
     if arguments.strata:
         target = str(IMAGES / "model_card_strata.webp")
-        run("-m", "benchmarks.model_card", "figure", str(arguments.strata), target)
+        figure = ["figure", str(arguments.strata), target, "--weights", "strong"]
+        run("-m", "benchmarks.model_card", *figure)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def test_what_a_run_folder_holds(finished):
     assert f"{scores['psnr_blurry']:.2f}" in printed
     rows = list(csv.DictReader((folder / "csv" / "version_0" / "metrics.csv").open()))
     assert any(row.get("train/gradient_norm") for row in rows)
+    assert any(row.get("train/saturation") for row in rows)
     assert any(row.get("val/rnn_weight_extreme") for row in rows)
     assert "step 4/4" in (folder / "train.log").read_text()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from tests.composition import MODELS, make_model
@@ -215,6 +217,20 @@ def test_rnn_weights_can_be_left_out():
     assert len(kept.rnn_weights) == 3
     assert left.rnn_weights == ()
     assert torch.equal(kept.restored, left.restored)
+
+
+@pytest.mark.parametrize("name", ["proposed", "svrnn"])
+def test_rnn_weights_do_not_round_to_one_in_bfloat16(name):
+    """At a logit of 4, bfloat16 would give 1, whose logit nothing knows."""
+    network = make_model(name, width=4)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.zeros_(layer.weight)
+            torch.nn.init.constant_(layer.bias, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        kept = network(frames_for(network), keep_rnn_weights=True).rnn_weights
+    for weights in kept:
+        assert weights.mean().item() == pytest.approx(math.tanh(4), abs=1e-5)
 
 
 def test_predict_flows_gives_the_flows_of_the_whole_network():

@@ -103,10 +103,7 @@ class NearIdentity:
             return
         for name, layer in layers(network):
             leaf = name.rpartition(".")[2]
-            taps = math.prod(layer.kernel_size)
-            if isinstance(layer, nn.ConvTranspose2d):
-                taps //= math.prod(layer.stride)
-            scale = self._gain(leaf) / math.sqrt(layer.in_channels * taps)
+            scale = self._gain(leaf) / math.sqrt(fan_in(layer))
             nn.init.normal_(layer.weight, 0, scale, generator=generator)
             _zero(layer.bias)
             if leaf in _READ_PICTURES:
@@ -131,6 +128,16 @@ def layers(network: Network) -> Iterator[tuple[str, Layer]]:
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             yield name, module
+
+
+def fan_in(layer: nn.Module) -> float:
+    """Inputs that reach one output of a layer, of deconvolutions too; 1 if it mixes none."""
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, Tensor) or weight.ndim < 2:
+        return 1
+    if isinstance(layer, nn.ConvTranspose2d):
+        return weight[:, 0].numel() / math.prod(layer.stride)
+    return weight[0].numel()
 
 
 def _zero(bias: Tensor | None) -> None:

@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from flowdeblur.errors import UserError
+from flowdeblur.networks.initialization import fan_in
 
 Groups = list[dict[str, Any]]
 
@@ -105,21 +106,11 @@ class GroupsByFanIn:
         """Sort the trainable parameters of ``module`` by their layer's fan-in."""
         groups: dict[float, list[nn.Parameter]] = {}
         for layer in module.modules():
-            factor = min(1.0, self.reference / _fan_in(layer)) ** self.power
+            factor = min(1.0, self.reference / fan_in(layer)) ** self.power
             for parameter in layer.parameters(recurse=False):
                 if parameter.requires_grad:
                     groups.setdefault(factor, []).append(parameter)
         return [{"params": each, "lr_factor": factor} for factor, each in groups.items()]
-
-
-def _fan_in(layer: nn.Module) -> float:
-    """Inputs that reach one output of a layer; 1 for a layer that mixes none."""
-    weight = getattr(layer, "weight", None)
-    if not isinstance(weight, Tensor) or weight.ndim < 2:
-        return 1
-    if isinstance(layer, nn.ConvTranspose2d):
-        return weight[:, 0].numel() / math.prod(layer.stride)
-    return weight[0].numel()
 
 
 def warmup_cosine(

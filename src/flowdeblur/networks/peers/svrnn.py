@@ -59,7 +59,7 @@ class SVRNN(Peer):
             x = relu(fusion(spatially_variant_rnn(x, weights, tanh=True)))
         x = relu(self.r1(torch.cat((f2, x), dim=1)))
         restored = self.r2(torch.cat((f1, double(x)), dim=1))
-        kept = tuple(map(torch.tanh, logits)) if keep_rnn_weights else ()
+        kept = tuple(torch.tanh(each.float()) for each in logits) if keep_rnn_weights else ()
         return Restoration(restored, rnn_weights=kept)
 
     def initialize(self, generator: torch.Generator) -> None:
