@@ -23,12 +23,13 @@ HERE = str(Path(exporting.__file__).parent).encode()
 
 def write_weights(path, name="proposed", **changes):
     """A small network whose RNN weights are far from 0, so that its recurrence shows."""
-    network = make_model(name, width=4)
+    settings: dict[str, object] = {"width": 4, "shrinkage": 60.0}  # levels: as large as its changes
+    network = make_model(name, **settings)
     with torch.no_grad():
         for parameter_name, parameter in network.named_parameters():
             if ".rnnw.weight" in parameter_name:
                 parameter.mul_(20)
-    weights.save(path, network, plain(compose_config(f"model={name}"))["model"] | {"width": 4})
+    weights.save(path, network, plain(compose_config(f"model={name}"))["model"] | settings)
     return weights.load(path)
 
 

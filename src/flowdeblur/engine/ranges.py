@@ -31,6 +31,7 @@ RANGES = {
     "data.workers": Range(0, MAX_PROCESSES),
     "data.patch": Range(1, MAX_SIDE),
     "data.seed": Range(0, 2**32 - 1),
+    "model.shrinkage": Range(0, 255),
     "model.width": Range(1, MAX_SIDE),
     "optimizer.lr": Range(0),
     "optimizer.weight_decay": Range(0),

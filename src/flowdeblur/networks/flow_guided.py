@@ -12,6 +12,7 @@ from flowdeblur.networks.coupling import SpatiallyVariantRNN
 from flowdeblur.networks.deblurring import DeblurringSubnet, EncoderCoupled
 from flowdeblur.networks.flow import FlowSubnet
 from flowdeblur.networks.lesions import Lesion, flow_guided_lesions
+from flowdeblur.networks.shrinkage import shrink_changes
 from flowdeblur.types import Restoration
 
 STRIDE = 64
@@ -33,6 +34,9 @@ class FlowGuidedDeblurring(nn.Module):
         padding: how frames are padded to multiples of 64 at the right and bottom, a mode of
             :func:`torch.nn.functional.pad`: ``replicate``, or ``constant`` (zeros) as the released
             code does.
+        shrinkage: changes that are small beside this error, in levels of 255, are damped, see
+            :func:`~flowdeblur.networks.shrinkage.shrink_changes`; 0, as in the paper, damps none.
+            Not for training from scratch: where nothing is changed yet, it has no gradient.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class FlowGuidedDeblurring(nn.Module):
         flow_offsets: Sequence[int] = (1,),
         width: int = 24,
         padding: str = "replicate",
+        shrinkage: float = 0.0,
     ) -> None:
         super().__init__()
         if width < 2 or width % 2:
@@ -57,7 +62,9 @@ class FlowGuidedDeblurring(nn.Module):
             raise ValueError(f"padding must be replicate or constant, got {padding}")
         self.frame_offsets, self.flow_offsets = tuple(frame_offsets), tuple(flow_offsets)
         self.current_index = self.frame_offsets.index(0)
-        self.padding = padding
+        if shrinkage < 0:
+            raise ValueError(f"shrinkage must not be negative, got {shrinkage}")
+        self.padding, self.shrinkage = padding, shrinkage
         self.flow_subnet: FlowSubnet | None = None
         guide_channels: Sequence[int | None] = (None, None, None)
         if flow_subnet is not None:
@@ -87,9 +94,10 @@ class FlowGuidedDeblurring(nn.Module):
         guides: Sequence[Tensor | None] = (None, None, None)
         if self.flow_subnet is not None:
             flows, guides = self.flow_subnet(stacked)
-        restored, logits = self.deblurring_subnet(stacked[:, first : first + 3], guides)
+        frame = stacked[:, first : first + 3]
+        restored, logits = self.deblurring_subnet(frame, guides)
         return Restoration(
-            restored[..., :height, :width],
+            self._shrink(frame, restored)[..., :height, :width],
             flows if self.flow_offsets else (),
             tuple(torch.tanh(each.float()) for each in logits) if keep_rnn_weights else (),
         )
@@ -131,8 +139,14 @@ class FlowGuidedDeblurring(nn.Module):
         height, width = frames.shape[-2:]
         first = 3 * self.current_index
         guides = flow(stacked).guides
-        restored = subnet.restore_in_strips(stacked[:, first : first + 3], guides, rows // 2)
-        return restored[..., :height, :width]
+        frame = stacked[:, first : first + 3]
+        restored = subnet.restore_in_strips(frame, guides, rows // 2)
+        return self._shrink(frame, restored)[..., :height, :width]
+
+    def _shrink(self, frame: Tensor, restored: Tensor) -> Tensor:
+        if not self.shrinkage:
+            return restored
+        return shrink_changes(frame, restored.float(), self.shrinkage)
 
     def _stack(self, frames: Tensor) -> Tensor:
         if frames.ndim != 5 or frames.shape[1] != len(self.frame_offsets) or frames.shape[2] != 3:
