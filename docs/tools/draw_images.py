@@ -33,7 +33,7 @@ def save(source: Path, name: str) -> None:
 def kernels(folder: Path) -> None:
     """True and implied blur kernels on test scenes."""
     target = folder / "kernels"
-    run("-m", "flowdeblur", "benchmark", "kernels", "--weights", "compact", "--out", str(target))
+    run("-m", "flowdeblur", "benchmark", "kernels", "--out", str(target))
     save(target.with_suffix(".png"), "kernels.webp")
 
 
@@ -42,8 +42,8 @@ def page(folder: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     run("examples/deblur_folder.py", str(folder))
-    arguments = [str(folder / "blurry"), str(folder / "out"), "--weights", "compact"]
-    run("-m", "flowdeblur", "deblur", *arguments, "--explain", str(folder / "page"))
+    frames = [str(folder / "blurry"), str(folder / "out")]
+    run("-m", "flowdeblur", "deblur", *frames, "--explain", str(folder / "page"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
@@ -69,7 +69,7 @@ def main() -> None:
         save(arguments.run / "images" / "test.png", "scenes.webp")
     if arguments.strata:
         target = str(IMAGES / "model_card_strata.webp")
-        figure = ["figure", str(arguments.strata), target, "--weights", "strong"]
+        figure = ["figure", str(arguments.strata), target]
         run("-m", "benchmarks.model_card", *figure)
 
 

@@ -239,7 +239,7 @@ def test_without_weights_those_of_the_package_are_used(clip, tmp_path, capsys):
     assert cli.main(["deblur", str(clip), str(tmp_path / "out.mp4"), "--weights=best"]) == 2
     assert capsys.readouterr().err.strip() == (
         "error: best: no weights of this name come with flowdeblur "
-        "(these do: compact, default, small, strong); "
+        "(these do: default, small); "
         "name a .safetensors file"
     )
 

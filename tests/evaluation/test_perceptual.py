@@ -197,7 +197,7 @@ def test_missing_wrong_and_dangerous_files_are_named(alex, vgg, tmp_path, capsys
     with pytest.raises(UserError, match="60x70 pixels are too small: LPIPS needs 64x64"):
         lpips_alex(alex[0])(torch.zeros(1, 3, 70, 60), torch.zeros(1, 3, 70, 60))
     out = tmp_path / "out"
-    status = main(["evaluate", "weights=compact", "metrics=lpips", f"hydra.run.dir={out}"])
+    status = main(["evaluate", "weights=default", "metrics=lpips", f"hydra.run.dir={out}"])
     assert status == 2
     assert "backbone: set it to a file with the weights of torchvision's AlexNet" in (
         capsys.readouterr().err

@@ -81,6 +81,24 @@ def test_auto_follows_the_blur_of_a_clip_slowly():
 
 
 @pytest.mark.parametrize(
+    ("size", "blur", "expected"),
+    [
+        ((360, 640), 8.0, FULL),
+        ((360, 640), 20.0, (0.5,)),
+        ((720, 1280), 5.0, FULL),
+        ((720, 1280), 8.0, (0.5, 1.0)),
+        ((1920, 1080), 20.0, (0.5, 1.0)),
+        ((1280, 480), 8.0, FULL),
+    ],
+)
+def test_auto_starts_at_half_size_where_frames_are_large(monkeypatch, size, blur, expected):
+    monkeypatch.setattr(
+        "flowdeblur.networks.scales.estimate_blur", lambda images: torch.tensor([blur])
+    )
+    assert AutoScale()(torch.zeros(1, 3, *size)) == expected
+
+
+@pytest.mark.parametrize(
     ("value", "scales"),
     [("1", FULL), (0.5, (0.5,)), ("0.25,0.5,1", (0.25, 0.5, 1.0)), ([0.5, 1], (0.5, 1.0))],
 )

@@ -16,10 +16,7 @@ from flowdeblur.networks.initialization import layers
 from flowdeblur.scenes import Scenes
 
 CARD = (Path(__file__).parents[2] / "docs" / "model_card.md").read_text()
-LARGEST = {"default": 17e6, "small": 2e6, "compact": 7.5e6, "strong": 7.5e6}
-
-DEAD = {"default", "small"}
-"""Trained before the cause was found; docs/model_card.md says so."""
+LARGEST = {"default": 7.5e6, "small": 2e6}
 
 
 @pytest.fixture(scope="module", params=LARGEST)
@@ -61,8 +58,7 @@ def test_it_restores_frames_that_it_has_never_seen(name, held_out):
     gains = psnr(restored, sharp) - psnr(blurry, sharp)
     assert gains.mean() > 0.5
     assert (gains > 0)[psnr(blurry, sharp) < 35].all()
-    lowest = {"default": -1.0, "small": -1.7, "compact": -0.2, "strong": -1.6}[name]
-    assert gains.min() > lowest  # docs/model_card.md, Limits
+    assert gains.min() > -0.2
 
 
 def test_its_flow_errs_by_less_than_a_third_of_the_motion(held_out):
@@ -79,8 +75,6 @@ def test_its_flow_errs_by_less_than_a_third_of_the_motion(held_out):
 
 def test_no_layer_is_dead(name):
     """A layer whose weights are a hundredth of their scale in a variance-keeping start is dead."""
-    if name in DEAD:
-        pytest.skip("its deep layers are dead (docs/model_card.md): train them again")
     network = flowdeblur.load(name)
     scales = {
         layer: module.weight.square().mean().sqrt().item() * module.weight[0].numel() ** 0.5

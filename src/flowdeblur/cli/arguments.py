@@ -25,8 +25,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "--weights",
         metavar="NAME|PATH",
         default="default",
-        help="default, small, compact or strong, which come with flowdeblur, a .safetensors file, "
-        "or a run's folder",
+        help="default or small, which come with flowdeblur, a .safetensors file, or a run's folder",
     )
     add_allow(parser)
     parser.add_argument(

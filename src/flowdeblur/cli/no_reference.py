@@ -21,7 +21,7 @@ Needs pip install 'flowdeblur[metrics,report]'."""
 _EPILOG = """\
 examples:
   flowdeblur evaluate --no-reference shaky.mp4 --out shaky-scores
-  flowdeblur evaluate --no-reference clips/*/ --frames 50 --out page --weights compact"""
+  flowdeblur evaluate --no-reference clips/*/ --frames 50 --out page"""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -17,8 +17,15 @@ Scales = tuple[float, ...]
 
 FULL: Scales = (1.0,)
 
-AUTO_SCALES: tuple[tuple[float, Scales], ...] = ((6.0, FULL), (math.inf, (0.25, 0.5)))
-"""What :class:`AutoScale` chooses: ``(blur below this many pixels, scales)``, ascending."""
+Choices = Sequence[tuple[float, Scales]]
+"""``(blur below this many pixels, scales)``, ascending."""
+
+AUTO_SCALES: Choices = ((15.0, FULL), (math.inf, (0.5,)))
+"""What :class:`AutoScale` chooses for frames of up to ``AUTO_LINES`` lines."""
+
+AUTO_LINES = 540
+LARGE_SCALES: Choices = ((6.5, FULL), (math.inf, (0.5, 1.0)))
+"""For larger frames: more than the shipped weights were trained on, so the coarse scale is."""
 
 
 class AutoScale:
@@ -27,12 +34,10 @@ class AutoScale:
     Args:
         memory: share of the previous estimates in the running mean, in [0, 1); 0 for frames that
             have nothing to do with each other.
-        choices: see ``AUTO_SCALES``.
+        choices: for all frames; None for ``AUTO_SCALES`` and ``LARGE_SCALES``.
     """
 
-    def __init__(
-        self, memory: float = 0.8, choices: Sequence[tuple[float, Scales]] = AUTO_SCALES
-    ) -> None:
+    def __init__(self, memory: float = 0.8, choices: Choices | None = None) -> None:
         self._memory, self._choices = memory, choices
         self._blur: float | None = None
 
@@ -42,7 +47,8 @@ class AutoScale:
         if self._blur is not None:
             blur = self._memory * self._blur + (1 - self._memory) * blur
         self._blur = blur
-        return next(scales for limit, scales in self._choices if blur < limit)
+        by_size = AUTO_SCALES if min(images.shape[-2:]) <= AUTO_LINES else LARGE_SCALES
+        return next(scales for limit, scales in self._choices or by_size if blur < limit)
 
 
 def choose_scale(
