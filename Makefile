@@ -75,6 +75,7 @@ TABLE2 := sweeps/table2.yaml --runs runs/table2
 table2: install ## train the peers of Table II, ten minutes each, and tabulate them: two hours on two cores
 	$(BIN)/flowdeblur ablate run $(TABLE2)
 	$(BIN)/flowdeblur ablate table $(TABLE2) --published sweeps/published/table2.yaml --reference proposed $(foreach suffix,md tex csv html,--out runs/table2/table.$(suffix))
+	test -e runs/table2/lesions/metrics.json || $(BIN)/flowdeblur lesion runs/table2/proposed-seed0 hydra.run.dir=runs/table2/lesions
 
 SEED ?= 1
 hostile: install ## feed a thousand damaged files and odd arguments to the commands: about ten minutes (SEED=1)

@@ -67,7 +67,7 @@ def write_run(folder, name, seed, steps=600, scores=None, **changes):
     test |= {"psnr_blurry": blurry.mean(), "ssim_blurry": 0.85}
     test |= scores or {}
     if flow:
-        test["psnr_same_frame"] = psnr.mean() - 0.5
+        test |= {"psnr_same_frame": psnr.mean() - 0.5, "epe": 2.5, "epe_of_dis": 0.3}
     metrics = {
         "steps": steps,
         "seconds": 120.0,

@@ -10,7 +10,7 @@ import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file
-from tests.composition import ROWS
+from tests.composition import PEERS, ROWS
 from tests.engine.runs import SMALL, metrics_of, weights_equal
 
 import flowdeblur
@@ -31,6 +31,24 @@ def test_every_row_and_task_runs(override, run, capsys):
     assert str(folder) in printed
     network = flowdeblur.load(folder / "weights.safetensors")
     assert sum(each.numel() for each in network.parameters()) == metrics["parameters"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["svrnn", "nafnet", "dbn", "srn", "nah", "estrnn", "ovd"])
+def test_every_published_recipe_runs(name, run):
+    status, folder = run(f"experiment={name}")
+    assert status == 0
+    metrics = metrics_of(folder)
+    assert metrics["steps"] == 4
+    assert metrics["test"]["psnr"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PEERS)
+def test_every_peer_runs_under_the_common_recipe(name, run):
+    status, folder = run("experiment=common", f"model={name}")
+    assert status == 0
+    assert metrics_of(folder)["steps"] == 4
 
 
 def test_a_model_is_chosen_by_name(run):

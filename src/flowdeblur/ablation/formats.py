@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from flowdeblur.ablation.table import MINUS, NONE, AblationTable, Column
 
-_LATEX_COLUMNS = ("paper_psnr", "paper_ssim", "psnr", "ssim", "difference", "parameters", "steps")
+_LATEX_COLUMNS = (
+    *("paper_psnr", "paper_ssim", "psnr", "ssim", "gain", "difference"),
+    *("parameters", "steps"),
+)
 
 _LATEX_HEAD = r"""%% \usepackage{booktabs,graphicx}
 \begin{table}

@@ -46,12 +46,18 @@ def budget_notes(rows: Sequence[AblationRow]) -> list[str]:
     ]
     if len(texts) > 1:
         parts.append("CAUTION: the budgets of the rows differ.")
-    share = min(each.pixels for each in budgets) / _PAPER.pixels
-    if share < 0.5 and any(row.paper for row in rows):
+    if any(each.minutes is not None for each in budgets):
+        parts.append(
+            "Rows have equal training time and unequal steps: they show which network learns "
+            "fastest on this machine, not which one is best after its published training."
+        )
+    least, most = (choose(each.pixels for each in budgets) / _PAPER.pixels for choose in (min, max))
+    if least < 0.5 and any(row.paper for row in rows):
+        shares = dict.fromkeys(f"1/{1 / share:,.0f}" for share in (most, least))
         parts.append(
             f"The paper trains for {_budget_text(_PAPER)} on DVD. This budget is small, "
-            f"1/{1 / share:,.0f} of its pixels: scores and the order of the rows may differ from "
-            "the paper's."
+            f"{' to '.join(shares)} of its pixels: scores and the order of the rows may differ "
+            "from the paper's."
         )
     return parts
 

@@ -21,7 +21,8 @@ from flowdeblur.errors import UserError
 NONE, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 # Test scores that other columns and the notes use, or that describe the data, as *_blurry do.
-_NO_COLUMN = {"psnr", "ssim", "psnr_same_frame", "loss", "epe", "epe_of_zero", "motion_px"}
+_NO_COLUMN = {"psnr", "ssim", "psnr_same_frame", "loss", "motion_px"}
+_NO_COLUMN |= {"epe", "epe_of_zero", "epe_of_dis"}
 _NO_COLUMN |= {f"rnn_weight_{name}" for name in ("magnitude", "extreme", "lowest")}
 
 
@@ -161,6 +162,8 @@ class AblationTable:
             _best("paper_ssim", "SSIM, paper", [row.paper.get("ssim") for row in rows], 3),
             self._scores("psnr", "PSNR (dB)", 2),
             self._scores("ssim", "SSIM", 4),
+            self._column("gain", "gain over the blurry input (dB)", _gained),
+            self._column("paper_difference", "PSNR less the paper's (dB)", _beside_paper),
             *(self._scores(name, name, 4) for name in _other_metrics(rows)),
             self._column("difference", f"difference to {self.reference.label} (dB)", self._compare),
             self._column("same_frame", "same frame twice (dB)", _same_frame),
@@ -216,7 +219,7 @@ def numbers(table: AblationTable) -> tuple[list[str], list[list[str | float | No
     headings = [
         *("row", "label", "seeds", "paper_psnr", "paper_ssim"),
         *(f"{name}{end}" for name in names for end in ("", "_std")),
-        *("psnr_difference", "psnr_difference_low", "psnr_difference_high"),
+        *("psnr_gain", "psnr_difference", "psnr_difference_low", "psnr_difference_high"),
         *("parameters", "gflop", "milliseconds", "steps", "training_seconds"),
     ]
     return headings, [
@@ -224,7 +227,7 @@ def numbers(table: AblationTable) -> tuple[list[str], list[list[str | float | No
             *(row.name, row.label, len(row.results)),
             *(row.paper.get("psnr"), row.paper.get("ssim")),
             *(each for name in names for each in (row.mean(name), row.deviation(name))),
-            *table.differences.get(row.name, (None, None, None)),
+            *(_gain(row), *table.differences.get(row.name, (None, None, None))),
             *map(row.fact, ("parameters", "gflop", "milliseconds", "steps", "seconds")),
         ]
         for row in table.rows
@@ -265,10 +268,28 @@ def _same_frame(row: AblationRow) -> str:
     return f"{twice:.2f} ({_signed(twice - usual)})"
 
 
+def _gain(row: AblationRow) -> float | None:
+    return _less(row.mean("psnr"), row.mean("psnr_blurry"))
+
+
+def _gained(row: AblationRow) -> str:
+    return _signed(_gain(row))
+
+
+def _beside_paper(row: AblationRow) -> str:
+    return _signed(_less(row.mean("psnr"), row.paper.get("psnr")))
+
+
+def _less(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other
+
+
 def _text(value: float | None, digits: int) -> str:
     return NONE if value is None else f"{value:,.{digits}f}"
 
 
-def _signed(value: float) -> str:
+def _signed(value: float | None) -> str:
+    if value is None:
+        return NONE
     text = f"{value:+.2f}"
     return "0.00" if text in ("-0.00", "+0.00") else text.replace("-", MINUS)

@@ -10,6 +10,7 @@ from flowdeblur import networks, weights
 from flowdeblur.engine.configuration import instantiate, plain
 from flowdeblur.networks import DBN, ESTRNN, OVD, SRN, SVRNN, DeblurGAN, NAFNet
 from flowdeblur.networks.initialization import NearIdentity, own
+from flowdeblur.networks.lesions import lesions
 from flowdeblur.types import Restoration
 
 PARAMETERS = {
@@ -240,3 +241,25 @@ def test_a_longer_window_remembers_more(name):
     forgotten[:, 0] = 0
     with torch.inference_mode():
         assert not torch.equal(network(frames).restored, network(forgotten).restored)
+
+
+def test_svrnn_without_rnn_weights_copies_its_features():
+    network = small("svrnn").eval()
+    frames = frames_for(network, 16, 24)
+    (name,) = lesions(network)
+    with torch.inference_mode():
+        whole = network(frames).restored
+        with lesions(network)[name]():
+            lesioned = network(frames, keep_rnn_weights=True)
+        assert not any(each.any() for each in lesioned.rnn_weights)
+        for layer in network.g4:  # the weight net is not read any more
+            torch.nn.init.zeros_(layer.weight)
+        with lesions(network)[name]():
+            assert torch.equal(network(frames).restored, lesioned.restored)
+        assert not torch.equal(lesioned.restored, whole)
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_lesions_of_peers(name):
+    network = small(name).eval()
+    assert ("neighbours = current frame" in lesions(network)) == (len(network.frame_offsets) > 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from flowdeblur.networks.blocks import conv, relu
 from flowdeblur.networks.initialization import layers
+from flowdeblur.networks.lesions import Lesion, zero_outputs
 from flowdeblur.networks.peers.peer import Peer, double
 from flowdeblur.ops import spatially_variant_rnn
 from flowdeblur.types import Restoration
@@ -61,6 +63,10 @@ class SVRNN(Peer):
         restored = self.r2(torch.cat((f1, double(x)), dim=1))
         kept = tuple(torch.tanh(each.float()) for each in logits) if keep_rnn_weights else ()
         return Restoration(restored, rnn_weights=kept)
+
+    def lesions(self) -> dict[str, Lesion]:
+        """See :func:`~flowdeblur.networks.lesions.lesions`; with w = 0 an RNN copies its input."""
+        return {"RNN weights = 0": partial(zero_outputs, self.k4)}
 
     def initialize(self, generator: torch.Generator) -> None:
         """Uniform in +-sqrt(3 / fan-in), zero biases (Caffe's ``xavier``)."""
