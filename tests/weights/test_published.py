@@ -119,6 +119,18 @@ def changed(**changes):
             changed(downs__0__weight=torch.zeros(8, 4, 3, 3)),
             "downs.0.weight is 8x4x3x3 in the file and 8x4x2x2 in NAFNet",
         ),
+        (
+            changed(intro__weight=torch.tensor(1.0)),
+            "intro.weight is scalar in the file and 1x3x3x3 in NAFNet",
+        ),
+        (
+            {"model.cell.F_B0.weight": torch.zeros(0, 3, 5, 5)},
+            "model.cell.F_B0.weight is 0x3x5x5 in the file and 1x3x5x5 in ESTRNN",
+        ),
+        (
+            {"model.1.weight": torch.tensor(2.0)},
+            "model.1.weight is scalar in the file and 1x3x7x7 in DeblurGAN",
+        ),
         (changed(more__weight=torch.zeros(2)), "more.weight is 2 in the file and missing in NAF"),
     ],
 )

@@ -68,7 +68,7 @@ def import_checkpoint(path: Path) -> tuple[Network, dict[str, Any], str]:
     layout = _recognize(published, path)
     try:
         config = layout.config(published)
-    except (KeyError, IndexError, ZeroDivisionError) as error:
+    except KeyError as error:
         raise UserError(f"{path}: {error.args[0]} is missing; expected {layout.label}") from None
     names = {layout.rename(name): name for name in published}
     network = weights.build(config, path)
@@ -133,6 +133,11 @@ def _count(names: Mapping[str, Tensor], pattern: str) -> int:
     return max((int(each) + 1 for each in found), default=0)
 
 
+def _width(weight: Tensor) -> int:
+    """Channels that a layer puts out; at least 1, so that a network to compare with can be made."""
+    return max(weight.shape[0], 1) if weight.ndim else 1
+
+
 def _nafnet(published: Mapping[str, Tensor]) -> dict[str, Any]:
     scales = _count(published, r"encoders\.(\d+)\.")
 
@@ -141,7 +146,7 @@ def _nafnet(published: Mapping[str, Tensor]) -> dict[str, Any]:
 
     return {
         "_target_": "flowdeblur.networks.NAFNet",
-        "width": len(published["intro.weight"]),
+        "width": _width(published["intro.weight"]),
         "encoder_blocks": blocks("encoders"),
         "middle_blocks": _count(published, r"middle_blks\.(\d+)\."),
         "decoder_blocks": blocks("decoders"),
@@ -152,8 +157,8 @@ def _estrnn(published: Mapping[str, Tensor]) -> dict[str, Any]:
     prefix = "model." if any(name.startswith("model.cell.") for name in published) else ""
     return {
         "_target_": "flowdeblur.networks.ESTRNN",
-        "width": len(published[f"{prefix}cell.F_B0.weight"]),
-        "blocks": _count(published, rf"{prefix}cell\.F_R\.RDBs\.(\d+)\."),
+        "width": _width(published[f"{prefix}cell.F_B0.weight"]),
+        "blocks": max(_count(published, rf"{prefix}cell\.F_R\.RDBs\.(\d+)\."), 1),
     }
 
 
@@ -170,7 +175,7 @@ def _rgb(state: State) -> State:
 def _deblurgan(published: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
         "_target_": "flowdeblur.networks.DeblurGAN",
-        "width": len(published["model.1.weight"]),
+        "width": _width(published["model.1.weight"]),
         "blocks": _count(published, r"model\.(\d+)\.conv_block\.") - _FIRST_BLOCK,
     }
 
