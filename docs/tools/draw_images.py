@@ -33,7 +33,7 @@ def save(source: Path, name: str) -> None:
 def kernels(folder: Path) -> None:
     """True and implied blur kernels on test scenes."""
     target = folder / "kernels"
-    run("-m", "flowdeblur", "benchmark", "kernels", "--out", str(target))
+    run("-m", "flowdeblur", "benchmark", "kernels", "--weights", "default", "--out", str(target))
     save(target.with_suffix(".png"), "kernels.webp")
 
 
