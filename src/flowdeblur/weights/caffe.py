@@ -35,6 +35,7 @@ CONFIG: Mapping[str, Any] = {
     "flow_offsets": [1],
     "width": 24,
     "padding": "constant",  # the released scripts pad with zeros
+    "shrinkage": 0,
     "flow_subnet": {"_target_": "flowdeblur.networks.FlowSubnet", "_partial_": True},
     "deblurring_subnet": {
         "_target_": "flowdeblur.networks.EncoderCoupled",
