@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,10 +147,15 @@ def scatter_chart(title: str, points: Sequence[Point], x_title: str, y_title: st
     largest = max((each.size for each in points), default=1.0)
     file = io.StringIO()
     with _drawing((7.2, 4.4), file, transparent=False) as axes:
-        for each in points:
+        for rank, each in enumerate(sorted(points, key=lambda point: point.x)):
             axes.scatter(each.x, each.y, 600 * each.size / largest, _COLORS[2], alpha=0.7)
-            axes.annotate(each.label, (each.x, each.y), (10, 8), textcoords="offset points")
-        axes.set(xscale="log", title=title, xlabel=x_title, ylabel=y_title)
+            place = (0, -22 if rank % 2 else 15)  # neighbours' labels on different sides
+            axes.annotate(
+                each.label, (each.x, each.y), place, textcoords="offset points", ha="center"
+            )
+        axes.margins(0.15)
+        axes.set(xscale="log", xlabel=x_title, ylabel=y_title)
+        axes.set_title(textwrap.fill(title, 80), fontsize="medium")
     return file.getvalue()
 
 
