@@ -10,20 +10,20 @@ from tests.composition import compose_config
 from flowdeblur.engine.configuration import instantiate, plain
 from flowdeblur.networks.initialization import own
 
-# Reduced model, learning rate, and steps within which it has to pass the blurry frames: about one
+# Reduced model, learning rate, and steps within which it has to pass the blurry frames: up to one
 # and a half times what it took.
 CASES = {
-    "svrnn": ({"width": 8}, 1e-3, 400),
+    "svrnn": ({"width": 8}, 1e-3, 300),
     "nafnet": ({"width": 16, "encoder_blocks": [1, 1, 1, 2]}, 1e-3, 80),
     "nafnet_two_frames": ({"width": 16, "encoder_blocks": [1, 1, 1, 2]}, 1e-3, 60),
     "nafnet_22": ({"encoder_blocks": [1, 1, 1, 2]}, 1e-3, 40),
-    "dbn": ({"width": 16}, 5e-3, 280),
+    "dbn": ({"width": 16}, 5e-3, 200),
     "nah": ({"width": 16, "blocks": 4}, 1e-3, 60),
     "estrnn": ({"width": 8, "blocks": 3}, 2e-3, 100),
     "ovd": ({"width": 32}, 2e-3, 120),
     "deblurgan": ({"width": 16, "blocks": 3}, 1e-3, 120),
-    "dbcpenet": ({"width": 16}, 1e-3, 400),
-    "srn": ({"width": 16}, 1e-3, 360),
+    "dbcpenet": ({"width": 16}, 1e-3, 300),
+    "srn": ({"width": 16}, 1e-3, 300),
 }
 # Adam's beta2 where it is not 0.999. SRN starts from Xavier's weights without a global residual, at
 # a squared error of 1.7; a memory of a thousand steps of such gradients keeps the steps small: 20.8
