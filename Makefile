@@ -62,7 +62,7 @@ test-docs: install ## run the examples and open the site in a browser, where chr
 	$(BIN)/python -m pytest -m docs tests/docs
 
 TABLE3 := proposed small svrnn nafnet nafnet_two_frames nafnet_22 dbn srn estrnn ovd deblurgan
-table3: install ## time Table III's networks on this machine: ten minutes on two cores; slow ones by SLOW="nah dbcpenet"
+table3: install ## time Table III's networks on this machine: minutes on two cores; slow ones by SLOW="nah dbcpenet"
 	$(BIN)/flowdeblur benchmark network --models $(TABLE3) $(SLOW) --size 720 1280 --dtypes float32 bfloat16 --repetitions 3 --out runs/table3
 
 TABLE4 := sweeps/table4.yaml --runs runs/table4 seed=0 trainer.max_steps=1200 trainer.val_check_interval=400 task.flow_first=300

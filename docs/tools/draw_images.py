@@ -69,8 +69,7 @@ def main() -> None:
         save(arguments.run / "images" / "test.png", "scenes.webp")
     if arguments.strata:
         target = str(IMAGES / "model_card_strata.webp")
-        figure = ["figure", str(arguments.strata), target]
-        run("-m", "benchmarks.model_card", *figure)
+        run("-m", "benchmarks.model_card", "figure", str(arguments.strata), target)
 
 
 if __name__ == "__main__":

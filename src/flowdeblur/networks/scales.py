@@ -25,7 +25,7 @@ AUTO_SCALES: Choices = ((15.0, FULL), (math.inf, (0.5,)))
 
 AUTO_LINES = 540
 LARGE_SCALES: Choices = ((6.5, FULL), (math.inf, (0.5, 1.0)))
-"""For larger frames: more than the shipped weights were trained on, so the coarse scale is."""
+"""The same for larger frames, which the shipped weights were not trained on."""
 
 
 class AutoScale:
@@ -47,8 +47,9 @@ class AutoScale:
         if self._blur is not None:
             blur = self._memory * self._blur + (1 - self._memory) * blur
         self._blur = blur
-        by_size = AUTO_SCALES if min(images.shape[-2:]) <= AUTO_LINES else LARGE_SCALES
-        return next(scales for limit, scales in self._choices or by_size if blur < limit)
+        large = min(images.shape[-2:]) > AUTO_LINES
+        choices = self._choices or (LARGE_SCALES if large else AUTO_SCALES)
+        return next(scales for limit, scales in choices if blur < limit)
 
 
 def choose_scale(
