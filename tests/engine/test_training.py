@@ -57,6 +57,20 @@ def test_a_model_is_chosen_by_name(run):
     assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["width"] == 4
 
 
+def test_weights_of_a_narrower_network_are_widened(run, finished):
+    """At the width of the file and at another one, without learning: the same scores."""
+    start = f"init.network={finished.folder / 'weights.safetensors'}"
+    scores = []
+    for width in (4, 6):
+        status, folder = run(
+            start, "optimizer.lr=0", f"model.width={width}", folder=f"width{width}"
+        )
+        assert status == 0
+        scores.append(metrics_of(folder)["test"])
+    for name in ("psnr", "ssim", "epe"):
+        assert scores[1][name] == pytest.approx(scores[0][name], rel=1e-4), name
+
+
 def test_mixed_precision_clips_and_scores_as_float32_does(run, finished):
     """The same weights, scored in both; the gradients are clipped with a fused optimiser."""
     start = f"init.network={finished.folder / 'weights.safetensors'}"

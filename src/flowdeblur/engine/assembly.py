@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,10 +25,13 @@ from flowdeblur.evaluation.scorer import AnyMetric
 from flowdeblur.extras import import_extra
 from flowdeblur.networks.contract import require_network
 from flowdeblur.networks.flow_part import flow_parameters, predicts_flow
+from flowdeblur.networks.widening import widen, width_of
 from flowdeblur.training.callbacks import ProgressBar
 from flowdeblur.training.optimization import Optimization
 from flowdeblur.training.task import Task
 from flowdeblur.types import Network
+
+_log = logging.getLogger(__name__)
 
 
 def make_network(settings: Mapping[str, Any]) -> Network:
@@ -46,12 +50,33 @@ def make_network(settings: Mapping[str, Any]) -> Network:
     generator = torch.Generator().manual_seed(settings["seed"])
     instantiate(init["scheme"], "init.scheme")(network, generator)
     if init["network"] is not None:
-        _load_parts({"": network}, init["network"], "init.network")
+        _start_from(init["network"], network, settings["model"], generator)
     if init["flow"] is not None and predicts_flow(network):
         heads = {name.rpartition(".")[0].partition(".")[0] for name in flow_parameters(network)}
         parts = {f"{head}.": network.get_submodule(head) for head in sorted(heads)}
         _load_parts(parts, init["flow"], "init.flow")
     return network
+
+
+def _start_from(
+    source: str, network: Network, model: Mapping[str, Any], generator: torch.Generator
+) -> None:
+    """Load the weights of a file; those of the same network at a smaller width are widened."""
+    try:
+        path = weights.locate(source)
+        tensors = weights.read(path)[0]
+        width = width_of(tensors)
+        if width < model.get("width", 0):
+            with torch.device("meta"):
+                narrow = instantiate({**model, "width": width}, "model").state_dict()
+            if {name: each.shape for name, each in narrow.items()} == {
+                name: each.shape for name, each in tensors.items()
+            }:
+                _log.info("%s: widened from %d to %d channels", path, width, model["width"])
+                tensors = widen(network, tensors, generator)
+        weights.load_into(network, tensors, path)
+    except UserError as error:
+        raise UserError(f"init.network: {error}") from None
 
 
 def _load_parts(parts: Mapping[str, Network | nn.Module], source: str, key: str) -> None:
