@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
-from torch import nn
+from torch import Tensor, nn
 from torchmetrics import Metric
 
 from flowdeblur import weights
@@ -49,44 +51,50 @@ def make_network(settings: Mapping[str, Any]) -> Network:
     init = settings["init"]
     generator = torch.Generator().manual_seed(settings["seed"])
     instantiate(init["scheme"], "init.scheme")(network, generator)
+    fit = partial(_widened, network=network, model=settings["model"], generator=generator)
     if init["network"] is not None:
-        _start_from(init["network"], network, settings["model"], generator)
+        _load_parts({"": network}, init["network"], "init.network", fit)
     if init["flow"] is not None and predicts_flow(network):
         heads = {name.rpartition(".")[0].partition(".")[0] for name in flow_parameters(network)}
         parts = {f"{head}.": network.get_submodule(head) for head in sorted(heads)}
-        _load_parts(parts, init["flow"], "init.flow")
+        _load_parts(parts, init["flow"], "init.flow", fit)
     return network
 
 
-def _start_from(
-    source: str, network: Network, model: Mapping[str, Any], generator: torch.Generator
+def _load_parts(
+    parts: Mapping[str, Network | nn.Module],
+    source: str,
+    key: str,
+    fit: Callable[[dict[str, Tensor], Path], dict[str, Tensor]],
 ) -> None:
-    """Load the weights of a file; those of the same network at a smaller width are widened."""
     try:
         path = weights.locate(source)
-        tensors = weights.read(path)[0]
-        width = width_of(tensors)
-        if width < model.get("width", 0):
-            with torch.device("meta"):
-                narrow = instantiate({**model, "width": width}, "model").state_dict()
-            if {name: each.shape for name, each in narrow.items()} == {
-                name: each.shape for name, each in tensors.items()
-            }:
-                _log.info("%s: widened from %d to %d channels", path, width, model["width"])
-                tensors = widen(network, tensors, generator)
-        weights.load_into(network, tensors, path)
-    except UserError as error:
-        raise UserError(f"init.network: {error}") from None
-
-
-def _load_parts(parts: Mapping[str, Network | nn.Module], source: str, key: str) -> None:
-    try:
-        path = weights.locate(source)
-        tensors = weights.read(path)[0]
+        tensors = fit(weights.read(path)[0], path)
         for prefix, part in parts.items():
             weights.load_into(part, tensors, path, prefix)
     except UserError as error:
         raise UserError(f"{key}: {error}") from None
+
+
+def _widened(
+    tensors: dict[str, Tensor],
+    path: Path,
+    network: Network,
+    model: Mapping[str, Any],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Weights of the same network at a smaller width, widened; others as they are."""
+    width = width_of(tensors)
+    if width >= model.get("width", 0):
+        return tensors
+    with torch.device("meta"):
+        narrow = instantiate({**model, "width": width}, "model").state_dict()
+    if {name: each.shape for name, each in narrow.items()} != {
+        name: each.shape for name, each in tensors.items()
+    }:
+        return tensors
+    _log.info("%s: widened from %d to %d channels", path, width, model["width"])
+    return widen(network, tensors, generator)
 
 
 def make_task(settings: Mapping[str, Any], network: Network) -> Task:
