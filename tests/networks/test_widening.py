@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests.composition import make_model
 
+from flowdeblur.networks.initialization import pytorch_defaults
 from flowdeblur.networks.widening import widen
 
 VARIANTS = (
@@ -18,11 +19,7 @@ VARIANTS = (
 
 def random_network(name, width):
     network = make_model(name, width=width)
-    generator = torch.Generator().manual_seed(width)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            deviation = 1 / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else 0.1
-            parameter.normal_(0, deviation, generator=generator)
+    pytorch_defaults(network, torch.Generator().manual_seed(width))
     return network.double()
 
 

@@ -84,8 +84,8 @@ def _widened(
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Weights of the same network at a smaller width, widened; others as they are."""
-    width = width_of(tensors)
-    if width >= model.get("width", 0):
+    width, wide = width_of(tensors), width_of(network.state_dict())
+    if not 0 < width < wide or "width" not in model:
         return tensors
     with torch.device("meta"):
         narrow = instantiate({**model, "width": width}, "model").state_dict()
@@ -93,7 +93,7 @@ def _widened(
         name: each.shape for name, each in tensors.items()
     }:
         return tensors
-    _log.info("%s: widened from %d to %d channels", path, width, model["width"])
+    _log.info("%s: widened from %d to %d channels", path, width, wide)
     return widen(network, tensors, generator)
 
 
