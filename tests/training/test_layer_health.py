@@ -84,6 +84,28 @@ def test_a_layer_that_dies_is_named_once(caplog):
     assert "a tenth of their initial scale" in caplog.text
 
 
+def test_a_layer_without_gradient_is_named(caplog):
+    health, task = LayerHealth(every=1), Task()
+    nn.init.constant_(task.network.first.bias, -100.0)  # the ReLU lets nothing pass
+    fit(health, task, 1)
+    assert not health.summary()["without_gradient"]
+    fit(health, task, 3)
+    assert health.summary()["without_gradient"] == ["first", "second"]
+    assert [each.count("exactly 0") for each in warnings(caplog)] == [1]
+
+
+def test_a_first_gradient_of_zero_is_no_fault(caplog):
+    health, task = LayerHealth(every=1), Task()
+    nn.init.zeros_(task.network.second.weight)  # as in a network that starts as the identity
+    task.network.norm = nn.Identity()
+    fit(health, task, 1)
+    assert health.layers["first"]["gradient"] == 0
+    fit(health, task, 3)
+    assert health.layers["first"]["gradient"] > 0
+    assert not health.summary()["without_gradient"]
+    assert not warnings(caplog)
+
+
 def test_a_saturated_level_is_named(caplog):
     health = LayerHealth()
     fit(health, Task(extreme=0.75), 1)

@@ -94,7 +94,7 @@ def test_subtitles_and_chapters_are_copied(titled, tmp_path, caplog):
 
 def test_subtitles_that_do_not_fit_are_announced_as_left_out(titled, tmp_path, caplog):
     path = copy(titled, tmp_path / "out.mp4")
-    assert caplog.messages == [f"{titled}: not copied: 1 x subtitle"]
+    assert caplog.messages == [f"{titled}: not copied to out.mp4: 1 x subtitle"]
     assert len(decode(path)) == 40
 
 

@@ -56,7 +56,8 @@ class Tracks:
                 left_out[stream.type] += 1
         left_out["video"] -= 1  # the one that is restored
         for kind, number in (+left_out).items():
-            _log.warning("%s: not copied: %d x %s", self._name, number, _KINDS.get(kind, kind))
+            what = _KINDS.get(kind, kind)
+            _log.warning("%s: not copied to %s: %d x %s", self._name, path.name, number, what)
         target.metadata.update(_kept(source.metadata))
         target.set_chapters(
             [{**each, "metadata": _kept(each["metadata"])} for each in source.chapters()]

@@ -22,12 +22,13 @@ MAX_EXTREME = 0.5
 """An RNN level is saturated when more than this share of its weights has abs(w) > 0.9."""
 MESSAGES = {
     "dead": "weights have shrunk below a tenth of their initial scale",
+    "without_gradient": "gradients were exactly 0 in two samples in a row: nothing is learned here",
     "saturated": "more than half of the RNN weights have abs(w) > 0.9",
 }
 
 
 class LayerHealth(L.Callback):
-    """Log scale, gradient, step and activation of every layer; warn when one dies or saturates.
+    """Log scale, gradient, step and activation of every layer; warn when one dies, stops or saturates.
 
     A layer is a module of the network with a trained ``weight`` of two or more dimensions. Every
     ``every`` steps, and for the scale also after the last step, each layer has:
@@ -50,6 +51,8 @@ class LayerHealth(L.Callback):
         self.every = every
         self.layers: dict[str, dict[str, float]] = {}
         """The latest values by layer."""
+        self.without_gradient: list[str] = []
+        """Layers whose gradient was exactly 0 in the last two samples."""
         self.extreme: list[float] = []
         """Share of abs(w) > 0.9 of each RNN level at the last validation, coarse to fine."""
         self._initial: dict[str, float] = {}
@@ -61,9 +64,10 @@ class LayerHealth(L.Callback):
         self._extreme: list[Tensor] = []
 
     def summary(self) -> dict[str, Any]:
-        """Latest values by layer, and the layers and RNN levels that are dead or saturated."""
+        """Latest values by layer; layers that are dead or do not learn; saturated RNN levels."""
         return {
             "dead": self._dead(),
+            "without_gradient": self.without_gradient,
             "saturated": self._saturated(),
             "rnn_weights_extreme": self.extreme,
             "layers": self.layers,
@@ -95,7 +99,11 @@ class LayerHealth(L.Callback):
             for name, each in self._items()
             if (weight := _weight(each)).grad is not None
         }
+        before = {name: self.layers.get(name, {}).get("gradient") for name in gradients}
         self._record("gradient", gradients)
+        self.without_gradient = [
+            name for name in gradients if before[name] == self.layers[name]["gradient"] == 0
+        ]
         decays = l2_decays(optimizer)
         self._record(
             "gradient_to_decay",
@@ -157,6 +165,7 @@ class LayerHealth(L.Callback):
             "initial": self._initial,
             "warned": sorted(self._warned),
             "layers": self.layers,
+            "without_gradient": self.without_gradient,
             "extreme": self.extreme,
         }
 
@@ -164,6 +173,7 @@ class LayerHealth(L.Callback):
         """Lightning's hook."""
         self._initial, self._warned = state_dict["initial"], set(state_dict["warned"])
         self.layers, self.extreme = state_dict["layers"], state_dict["extreme"]
+        self.without_gradient = state_dict.get("without_gradient", [])
 
     def _is_due(self, trainer: L.Trainer) -> bool:
         return trainer.is_global_zero and trainer.global_step % self.every == 0
@@ -202,8 +212,13 @@ class LayerHealth(L.Callback):
         ]
 
     def _warn(self, trainer: L.Trainer) -> None:
-        """Warn in one line of what is dead or saturated and has not been reported before."""
-        for state, names in (("dead", self._dead()), ("saturated", self._saturated())):
+        """Warn in one line of what is not healthy and has not been reported before."""
+        found = {
+            "dead": self._dead(),
+            "without_gradient": self.without_gradient,
+            "saturated": self._saturated(),
+        }
+        for state, names in found.items():
             new = [name for name in names if name not in self._warned]
             if new and trainer.is_global_zero:
                 self._warned.update(new)
