@@ -28,7 +28,7 @@ MESSAGES = {
 
 
 class LayerHealth(L.Callback):
-    """Log scale, gradient, step and activation of every layer; warn when one dies, stops or saturates.
+    """Log scale, gradient, step and activation of every layer; warn of those in bad health.
 
     A layer is a module of the network with a trained ``weight`` of two or more dimensions. Every
     ``every`` steps, and for the scale also after the last step, each layer has:
