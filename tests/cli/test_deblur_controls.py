@@ -131,6 +131,7 @@ def test_a_range_of_a_video_changes_only_these_frames(run, tmp_path):
         (["--only-blurry=-1"], "argument --only-blurry: must be a number of pixels"),
         (["--preview", "0"], "argument --preview: must be a whole number from 1 to 100"),
         (["--scale", "0"], "error: --scale 0: must be auto"),
+        (["--ensemble", "3"], "error: --ensemble 3: must be one of 1, 2, 4, 8"),
         (["--range", "x"], "error: --range x: write seconds as 10s-25s"),
         (["--range", "4-9"], "error: --range: reaches beyond the clip"),
         (["--compare", "side"], "is not a video; name one as OUT"),

@@ -28,12 +28,16 @@ def psnr_of(restored, sharp):
     return peak_signal_noise_ratio(read_image(sharp), read_image(restored))
 
 
-@pytest.mark.parametrize("scale", ["0.5", "[0.25,0.5]", "auto"])
-def test_a_lower_scale_is_scored(evaluate, root, tmp_path, scale):
+@pytest.mark.parametrize(
+    ("scale", "ensemble"), [("0.5", 1), ("[0.25,0.5]", 1), ("auto", 1), ("1", 4)]
+)
+def test_lower_scales_and_ensembles_are_scored(evaluate, root, tmp_path, scale, ensemble):
     path = make_weights(tmp_path / "weights.safetensors")
-    status, out, _, _ = evaluate(f"weights={path}", f"scale={scale}", "save_frames=true")
+    options = f"scale={scale}", f"ensemble={ensemble}", "deconvolution=true", "save_frames=true"
+    status, out, _, _ = evaluate(f"weights={path}", *options)
     assert status == 0
     assert str(metrics_of(out)["scale"]).replace(" ", "") == scale
+    assert metrics_of(out)["ensemble"] == ensemble
     frame = read_image(out / "frames" / "a" / "00001.png")
     clip = [read_image(root / "val" / "a" / "blurry" / f"0000{index}.png") for index in (1, 2)]
     setting = scale.strip("[]")
@@ -45,15 +49,18 @@ def test_a_lower_scale_is_scored(evaluate, root, tmp_path, scale):
             dtype="float32",
             cuts=False,
             scale=setting,
+            ensemble=ensemble,
         )
     )
     np.testing.assert_array_equal(frame, restored)
 
 
-def test_a_scale_that_is_none_is_refused(evaluate, tmp_path):
+def test_wrong_scales_and_ensembles_are_refused(evaluate, tmp_path):
     path = make_weights(tmp_path / "weights.safetensors")
     status, _, _, error = evaluate(f"weights={path}", "scale=2")
     assert (status, "scale=2: must be auto, a number above 0" in error) == (2, True)
+    status, _, _, error = evaluate(f"weights={path}", "ensemble=3")
+    assert (status, "ensemble=3: must be one of 1, 2, 4, 8" in error) == (2, True)
 
 
 def test_deconvolution_is_scored_beside_the_network(evaluate, tmp_path):

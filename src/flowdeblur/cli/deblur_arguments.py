@@ -89,6 +89,14 @@ def _add_controls(group: argparse._ArgumentGroup) -> None:
         "(auto); for long blur, and faster below 1 (default: %(default)s)",
     )
     group.add_argument(
+        "--ensemble",
+        type=int,
+        default=1,
+        metavar="2|4|8",
+        help="take the mean over mirrored and turned views of each frame: better, and as many "
+        "times slower",
+    )
+    group.add_argument(
         "--strength",
         type=share,
         default=1.0,

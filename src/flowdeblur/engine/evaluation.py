@@ -47,6 +47,7 @@ from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, require_
 from flowdeblur.evaluation.temporal import WarpError
 from flowdeblur.files import filling, sha256, write_text
 from flowdeblur.networks.contract import require_network
+from flowdeblur.networks.ensemble import check_size
 from flowdeblur.networks.scales import choose_scale
 from flowdeblur.types import Network, Source
 from flowdeblur.video.images import write_image
@@ -68,6 +69,7 @@ class Request:
         motion_bins: edges of the bins in pixels.
         warp_error: whether to measure flicker.
         scale: scales that the network restores at, coarse to fine; ``auto`` chooses for each frame.
+        ensemble: number of mirrored and turned views of a frame to take the mean of.
         save_frames: whether to write the restored frames.
         device: device to compute on; None uses the GPU if there is one.
         seed: data may refer to it; scores do not depend on it.
@@ -85,6 +87,7 @@ class Request:
     warp_error: bool
     save_frames: bool
     scale: str | float | Sequence[float]
+    ensemble: int
     device: str | None
     seed: int
     run_dir: str
@@ -237,7 +240,11 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
     current = network.current_index
     methods: dict[str, Restorer] = {
         "blurry": BlurryInput(current),
-        "restored": FromNetwork(network, choose_scale(request.scale, memory=0, option="scale=")),
+        "restored": FromNetwork(
+            network,
+            choose_scale(request.scale, memory=0, option="scale="),
+            check_size(request.ensemble, "ensemble="),
+        ),
     }
     if request.same_frame:
         if len(network.frame_offsets) == 1:
@@ -247,11 +254,12 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
         if not network.flow_offsets:
             raise UserError(f"deconvolution: the network of {path} predicts no flow to follow")
         signs = [1 if offset > 0 else -1 for offset in network.flow_offsets]
-        methods["deconvolved"] = RichardsonLucy(methods["restored"], signs, current)
+        methods["deconvolved"] = RichardsonLucy(FromNetwork(network), signs, current)
     facts = {
         "weights": str(path),
         "weights_sha256": sha256(path),
         "scale": request.scale,
+        "ensemble": request.ensemble,
         "parameters": sum(each.numel() for each in network.parameters()),
     }
     # The data may know the flow even if the network predicts none.

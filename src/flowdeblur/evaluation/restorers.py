@@ -68,10 +68,12 @@ class FromNetwork:
     Attributes:
         network: in evaluation mode, on the sample's device.
         scale: see :func:`flowdeblur.networks.inference.infer`.
+        ensemble: see there.
     """
 
     network: Network
     scale: Scales | AutoScale = FULL
+    ensemble: int = 1
 
     def __call__(self, sample: Sample) -> Prediction:
         """Restore.
@@ -79,7 +81,8 @@ class FromNetwork:
         Raises:
             RuntimeFailureError: the output is not finite, or the device's memory does not suffice.
         """
-        output = infer(self.network, sample["frames"][None].float() / 255, scale=self.scale)
+        frames = sample["frames"][None].float() / 255
+        output = infer(self.network, frames, scale=self.scale, ensemble=self.ensemble)
         restored = output.restored[0]
         if not output.flows:
             return Prediction(restored)

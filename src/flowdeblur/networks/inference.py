@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from flowdeblur.errors import RuntimeFailureError, UserError
+from flowdeblur.networks.ensemble import restore_views
 from flowdeblur.networks.scales import FULL, Scales, restore_at_scales
 from flowdeblur.networks.strips import strip_rows
 from flowdeblur.networks.tiles import restore_in_tiles
@@ -58,6 +59,7 @@ def infer(
     dtype: torch.dtype = torch.float32,
     tile: int | None = None,
     scale: Scales | Callable[[Tensor], Scales] = FULL,
+    ensemble: int = 1,
     keep_rnn_weights: bool = False,
 ) -> Restoration:
     """Restore without gradients.
@@ -71,11 +73,12 @@ def infer(
             exact up to rounding; others in overlapping tiles, which are not.
         scale: scales to restore at, coarse to fine; or what chooses them for the current frames
             (B, 3, H, W).
+        ensemble: number of views, see :func:`flowdeblur.networks.ensemble.restore_views`.
         keep_rnn_weights: whether ``Restoration.rnn_weights`` is needed.
 
     Returns:
-        The network's output in float32. With tiles or a lower scale it holds the restored frame
-        only.
+        The network's output in float32. With tiles, a lower scale or an ensemble it holds the
+        restored frame only.
 
     Raises:
         RuntimeFailureError: the restored frame is not finite, or the device's memory does not
@@ -108,14 +111,16 @@ def infer(
             return restored.float()
         return restore_in_tiles(restore, part, tile)
 
+    def restore_view(view: Tensor) -> Tensor:
+        return restore_at_scales(restore_parts, view, network.frame_offsets, scales)
+
     with _memory_errors(frames):
         scales = scale(frames[:, network.current_index]) if callable(scale) else scale
-        if scales == FULL and (tile is None or tile >= max(frames.shape[-2:])):
+        whole = tile is None or tile >= max(frames.shape[-2:])
+        if scales == FULL and whole and ensemble == 1:
             output = run(frames).float()
         else:
-            output = Restoration(
-                restore_at_scales(restore_parts, frames, network.frame_offsets, scales)
-            )
+            output = Restoration(restore_views(restore_view, frames, ensemble))
         finite = bool(output.restored.isfinite().all())
     if not finite:
         remedy = "its weights are damaged"

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowdeblur.errors import UserError
+from flowdeblur.networks.ensemble import check_size
 from flowdeblur.networks.scales import FULL, Scales
 from flowdeblur.video.clip import FrameReader
 
@@ -118,6 +119,7 @@ class Controls:
     Attributes:
         scale: scales to restore at, or what chooses them, see
             :func:`flowdeblur.networks.inference.infer`.
+        ensemble: number of mirrored and turned views to take the mean of, see there.
         strength: 0 keeps the input, 1 takes the restored frame, between them a blend.
         only_blurry: frames whose estimated blur is below this many pixels pass through; None
             restores all.
@@ -131,6 +133,7 @@ class Controls:
     """
 
     scale: Scales | Callable[[Tensor], Scales] = FULL
+    ensemble: int = 1
     strength: float = 1.0
     only_blurry: float | None = None
     keep_grain: bool = False
@@ -139,6 +142,7 @@ class Controls:
     cuts: bool = True
 
     def __post_init__(self) -> None:
+        check_size(self.ensemble, "--ensemble ")
         if not 0 <= self.strength <= 1:
             raise UserError(f"--strength {self.strength:g}: must be from 0 to 1")
         if self.only_blurry is not None and not 0 <= self.only_blurry < float("inf"):

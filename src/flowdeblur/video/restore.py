@@ -130,7 +130,13 @@ def _restore_images(
     if not chosen:
         return []
     frames = torch.cat([to_window_tensor(window, device) for window in chosen])
-    output = infer(network, frames, dtype=dtype, tile=tile, scale=controls.scale).restored
+    output = infer(
+        *(network, frames),
+        dtype=dtype,
+        tile=tile,
+        scale=controls.scale,
+        ensemble=controls.ensemble,
+    ).restored
     return [
         to_image(
             controls.finish(to_tensor(window.current, device), image), window.current.image.dtype

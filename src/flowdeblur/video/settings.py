@@ -36,6 +36,7 @@ class Settings:
         batch: frames at a time; None for 1 on a CPU and what fits up to 8 on a GPU.
         scale: 1, a lower scale as 0.5, several from coarse to fine as ``0.25,0.5,1``, or ``auto``
             to choose by the estimated blur.
+        ensemble: 2, 4 or 8: take the mean over as many mirrored and turned views of the frame.
         strength: 0 keeps the input, 1 takes the restored frame.
         only_blurry: frames whose estimated blur is below this many pixels pass through; True for
             the default threshold, None restores all.
@@ -62,6 +63,7 @@ class Settings:
     compile: bool = False
     batch: int | None = None
     scale: str | float | Sequence[float] = 1.0
+    ensemble: int = 1
     strength: float = 1.0
     only_blurry: float | bool | None = None
     blur_csv: str | Path | None = None
@@ -94,6 +96,7 @@ class Settings:
         threshold = BLUR_THRESHOLD_PX if self.only_blurry is True else self.only_blurry
         return Controls(
             scale=choose_scale(self.scale),
+            ensemble=self.ensemble,
             strength=self.strength,
             only_blurry=None if threshold is False else threshold,
             keep_grain=self.keep_grain,
@@ -123,5 +126,5 @@ class Settings:
         """What changes the frames: an interrupted folder is resumed with the same values only."""
         return (
             *(self.tile, dtype, self.cuts, self.scale, self.strength, self.only_blurry),
-            *(self.keep_grain, self.range),
+            *(self.keep_grain, self.range, self.ensemble),
         )
