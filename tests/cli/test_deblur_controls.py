@@ -123,6 +123,44 @@ def test_a_range_of_a_video_changes_only_these_frames(run, tmp_path):
         assert np.abs(after[index][1].astype(int) + before[index][1] - 255).mean() < 2
 
 
+def test_comparisons_and_tables_replace_no_video(run, tmp_path):
+    source = make_clip(tmp_path / "clip.side.mp4", 4)
+    before, out = source.read_bytes(), tmp_path / "clip.mp4"
+    for options, line in (
+        (("--compare", "side"), "clip.side.mp4: is IN itself"),
+        (("--blur-csv", out), "clip.mp4: is written as a video; name another --blur-csv"),
+        (("--compare", "wipe", "--blur-csv", tmp_path / "clip.wipe.mp4"), "is written as a video"),
+    ):
+        status, _, error = run(source, out, "--overwrite", *options)
+        assert (status, line in error) == (2, True)
+    assert source.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["clip.side.mp4"]
+
+
+def test_a_comparison_is_no_result_of_another_clip(run, tmp_path):
+    make_clip(tmp_path / "a.mp4", 4)
+    make_clip(tmp_path / "a.side.mp4", 4)
+    pattern = tmp_path / "*.mp4"
+    status, _, error = run(pattern, tmp_path / "out", "--compare", "side")
+    assert (status, "a.side.mp4: is a result and a comparison" in error) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_preview_is_not_written_into_its_clip(run, folder, tmp_path):
+    names = sorted(each.name for each in folder.iterdir())
+    status, _, error = run(folder, folder, "--preview", "1", "--overwrite")
+    assert (status, "is IN itself; name another folder for --preview" in error) == (2, True)
+    assert sorted(each.name for each in folder.iterdir()) == names
+    status, _, error = run(folder, tmp_path / "out", "--preview", "1", "--blur-csv", "x.csv")
+    assert (status, "--blur-csv: does not go with --preview" in error) == (2, True)
+
+
+@pytest.mark.parametrize("option", [("--preview", "2"), ("--shard", "1/2"), ("--verify",)])
+def test_options_that_pipes_cannot_have_are_refused(run, option):
+    status, _, error = run("--raw", "64x48@25", "-", "-", *option)
+    assert (status, f"{option[0]}: does not go with --raw" in error) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [

@@ -41,6 +41,8 @@ def mistakes(tmp_path, root):
     weights_, folder = f"weights={good}", f"predictions={tmp_path}"
     return {
         "neither": ([], "weights: name a weights file or a run folder to restore with, or else"),
+        "scale of no network": ([f"{folder}/theirs", "scale=0.5"], "scale: needs a network; leave"),
+        "views of no network": ([f"{folder}/theirs", "ensemble=2"], "ensemble: needs a network;"),
         "both": ([weights_, f"{folder}/theirs"], "(one of the two)"),
         "no file": (
             [f"weights={tmp_path}/none.safetensors"],

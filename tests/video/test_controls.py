@@ -28,6 +28,14 @@ def restored(frames, network=None, **settings):
     return list(flowdeblur.restore(frames, network, **options))
 
 
+def test_seconds_of_a_range_count_from_the_first_frame():
+    images = [make_image(index) for index in range(4)]
+    times = [1.4, 1.6, 1.8, 2.0]  # as in a transport stream
+    after = restored(images, range="0.2s-0.5s", times=times)
+    changed = [bool((one != other).any()) for one, other in zip(images, after, strict=True)]
+    assert changed == [False, True, True, False]
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
 def test_strength_blends(dtype):
     top = 1 if np.issubdtype(dtype, np.floating) else np.iinfo(dtype).max

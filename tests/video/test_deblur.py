@@ -64,7 +64,7 @@ def test_a_comparison_video_is_written_beside_the_output(tmp_path, mode, size):
     with av.open(str(report.comparison)) as container:
         assert len(container.streams.audio) == 1
     (tmp_path / "out.mp4").unlink()
-    with pytest.raises(UserError, match=rf"out\.{mode}\.mp4: already exists"):
+    with pytest.raises(UserError, match=rf"out\.{mode}\.mp4: exists already"):
         run(source, tmp_path / "out.mp4", compare=mode)
 
 

@@ -55,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.raw:
         from flowdeblur.video.pipes import open_pipes
 
+        _refuse(arguments, ("preview", "shard", "verify"), "--raw")
         explaining.check(arguments, None)
         find_device(settings.device)
         network = load(arguments.weights, allow=arguments.allow)
@@ -91,6 +92,10 @@ def _collect(arguments: argparse.Namespace, clips: Sequence[InputClip], settings
             raise UserError(f"--{option.replace('_', '-')}: works on one clip; name a single IN")
     index, count = arguments.shard or (1, 1)
     targets = collect(Path(arguments.output), clips, settings.encoding())
+    if (compare := settings.compare) is not None:
+        drawn = (each.with_name(f"{each.stem}.{compare}{each.suffix}") for each in targets)
+        for path in targets.keys() & drawn:
+            raise UserError(f"{path}: is a result and a comparison; rename {targets[path].path}")
     find_device(settings.device)
     network = load(arguments.weights, allow=arguments.allow)
     Path(arguments.output).mkdir(exist_ok=True)
@@ -110,12 +115,25 @@ def _collect(arguments: argparse.Namespace, clips: Sequence[InputClip], settings
     return 0
 
 
+def _refuse(arguments: argparse.Namespace, options: Sequence[str], beside: str) -> None:
+    """Refuse options that would be ignored."""
+    for option in options:
+        if getattr(arguments, option):
+            raise UserError(
+                f"--{option.replace('_', '-')}: does not go with {beside}; leave it out"
+            )
+
+
 def _preview(arguments: argparse.Namespace, clip: InputClip, settings: Settings) -> int:
     """Restore a few frames of a clip and write a page."""
     from flowdeblur.explain.preview import write_preview
     from flowdeblur.weights import load
 
+    _refuse(arguments, ("explain", "blur_csv", "compare", "verify", "compile"), "--preview")
     folder = Path(arguments.output)
+    read = {clip.path.resolve(), *(each.parent.resolve() for each in clip.images)}
+    if folder.resolve() in read:
+        raise UserError(f"{folder}: is IN itself; name another folder for --preview")
     explaining.check_folder(folder, overwrite=settings.overwrite, option="--preview")
     reader = clip.open(settings.rate)
     result = write_preview(

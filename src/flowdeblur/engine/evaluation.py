@@ -229,8 +229,9 @@ def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
         )
     blurry: dict[str, Restorer] = {"blurry": BlurryInput(0)}
     if request.predictions is not None:
-        for key in ("same_frame", "deconvolution", "save_frames"):
-            if getattr(request, key):
+        unset = {"same_frame": False, "deconvolution": False, "save_frames": False, "scale": 1}
+        for key, value in (unset | {"ensemble": 1}).items():
+            if getattr(request, key) != value:
                 raise UserError(f"{key}: needs a network; leave it out with predictions=DIR")
         root = Path(request.predictions).expanduser()
         return Restoring({**blurry, "restored": FromFolder(root)}, {"predictions": str(root)})

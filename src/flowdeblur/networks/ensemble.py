@@ -27,6 +27,8 @@ def restore_views(restore: Callable[[Tensor], Tensor], frames: Tensor, size: int
     Returns:
         (B, 3, H, W).
     """
+    if size > 1:
+        frames = frames.clone()  # of the same kind as its views, so that they are compiled once
     restored = restore(frames)
     for number in range(1, size):
         restored = restored + _turned_back(restore(_turned(frames, number)), number)
@@ -43,7 +45,7 @@ def check_size(value: int, option: str) -> int:
     Raises:
         UserError: it is not one of ``SIZES``.
     """
-    if value not in SIZES:
+    if type(value) is not int or value not in SIZES:
         raise UserError(f"{option}{value}: must be one of {', '.join(map(str, SIZES))}")
     return value
 

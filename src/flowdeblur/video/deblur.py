@@ -145,15 +145,18 @@ class DeblurJob:
         """Check what depends on both the clip and the settings."""
         if self.settings.range is not None:
             FrameRange.parse(self.settings.range).check(self.reader)
-        if self.settings.blur_csv is not None:
-            table, overwrite = Path(self.settings.blur_csv), self.settings.overwrite
-            demand_regular(table)
-            check_free(table, self.reader.files, overwrite=overwrite, option="--blur-csv")
-        if (path := self.comparison_path) is not None:
+        overwrite, comparison = self.settings.overwrite, self.comparison_path
+        if comparison is not None:
             if not isinstance(self.output, VideoOutput):
                 raise UserError(f"--compare: {self.output.path} is not a video; name one as OUT")
-            if path.exists() and not self.settings.overwrite:
-                raise UserError(f"{path}: already exists; name another OUT or pass --overwrite")
+            check_free(comparison, self.reader.files, overwrite=overwrite)
+        if self.settings.blur_csv is not None:
+            table = Path(self.settings.blur_csv)
+            demand_regular(table)
+            check_free(table, self.reader.files, overwrite=overwrite, option="--blur-csv")
+            written = (self.output.path, comparison)
+            if table.resolve() in (each.resolve() for each in written if each is not None):
+                raise UserError(f"{table}: is written as a video; name another --blur-csv")
         return self
 
     @property
@@ -185,7 +188,7 @@ class DeblurJob:
             report.difference = tile_difference(network, to_window_tensor(window, device), tile)
         identity = settings.identity(dtype)
         done = self.output.begin(origin(reader, network, *identity))
-        started, ahead, last = time.perf_counter(), batch + 1, Fraction(0)
+        started, ahead, times = time.perf_counter(), batch + 1, [Fraction(0)] * 2
         with (
             self._writing(report) as sink,
             writing_behind(sink, ahead) as write,
@@ -203,7 +206,7 @@ class DeblurJob:
             )
             for result in counted(results, reader.expected, len(done), progress or _silent):
                 write(result)
-                last = result.before.time
+                times = [times[0] if report.frames else result.before.time, result.before.time]
                 report.frames += 1
                 report.restored += result.restored
                 if result.blur is not None:
@@ -214,7 +217,7 @@ class DeblurJob:
             wanted = controls.range
             if isinstance(wanted, FrameRange) and not done:
                 # Known before the work where the clip says how long it is.
-                wanted.check_end(reader.path, report.frames, last)
+                wanted.check_end(reader.path, report.frames, times[1] - times[0])
         if settings.blur_csv is not None:
             write_text(Path(settings.blur_csv), blur_table(report.blurs))
         report.seconds = time.perf_counter() - started

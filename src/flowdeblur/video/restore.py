@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -71,13 +72,23 @@ def restore_frames(
             suffice.
     """
     device = device or automatic_device()
+    numbered = enumerate(windows(frames, network.frame_offsets, cuts=controls.cuts))
+    first = next(numbered, None)
+    if first is None:
+        return
     wanted = (
         (index, window)
-        for index, window in enumerate(windows(frames, network.frame_offsets, cuts=controls.cuts))
+        for index, window in itertools.chain([first], numbered)
         if window.current.name not in done
     )
     yield from restore_windows(
-        network, wanted, controls=controls, device=device, dtype=dtype, tile=tile, batch=batch
+        *(network, wanted),
+        controls=controls,
+        device=device,
+        dtype=dtype,
+        tile=tile,
+        batch=batch,
+        start=first[1].current.time,
     )
 
 
@@ -90,13 +101,17 @@ def restore_windows(
     dtype: torch.dtype,
     tile: int | None = None,
     batch: int = 1,
+    start: Fraction = Fraction(0),
 ) -> Iterator[Result]:
-    """Restore numbered frames with their neighbours; arguments as of :func:`restore_frames`."""
+    """Restore numbered frames with their neighbours; arguments as of :func:`restore_frames`.
+
+    ``start`` is the time of the clip's first frame, which ranges in seconds count from.
+    """
     network = prepare(network, device)
     while group := list(itertools.islice(wanted, batch)):
         blurs = [_blur(window.current, controls, device) for _, window in group]
         wanted_now = [
-            _is_wanted(index, window.current, blur, controls)
+            _is_wanted(index, window.current, blur, controls, start)
             for (index, window), blur in zip(group, blurs, strict=True)
         ]
         chosen = [window for (_, window), each in zip(group, wanted_now, strict=True) if each]
@@ -111,10 +126,12 @@ def _blur(frame: Frame, controls: Controls, device: torch.device) -> float | Non
     return float(estimate_blur(to_tensor(frame, device)[None].clamp(0, 1)))
 
 
-def _is_wanted(index: int, frame: Frame, blur: float | None, controls: Controls) -> bool:
+def _is_wanted(
+    index: int, frame: Frame, blur: float | None, controls: Controls, start: Fraction
+) -> bool:
     if frame.damaged or controls.strength == 0:
         return False
-    if controls.range is not None and not controls.range.covers(index, frame.time):
+    if controls.range is not None and not controls.range.covers(index, frame.time - start):
         return False
     return controls.only_blurry is None or blur is None or blur >= controls.only_blurry
 
