@@ -23,7 +23,6 @@ from flowdeblur.video.report import Report
 IMAGES = Path(__file__).parent
 SIZE, SPEED_PX, SHARP = (256, 352), (4, 14), 4  # speed a frame in the sharp and the blurry part
 FACE = (slice(40, 210), slice(70, 280))
-SMOOTH = (slice(50, 115), slice(0, 80))
 WIDTH, GAP, QUALITY = 760, 6, 82
 
 
@@ -109,7 +108,6 @@ def main() -> None:
             "--strength 0.5": {"strength": 0.5},
             "--scale 0.5": {"scale": 0.5},
             "--scale auto": {"scale": "auto"},
-            "--keep-grain": {"keep_grain": True},
         }.items():
             scene.deblur(f"{title}/", **settings)
             results[title] = scene.frame(title, 5)
@@ -119,7 +117,6 @@ def main() -> None:
 
         draw("strength", panels(FACE, "input", "--strength 0.5", "restored"))
         draw("scale", panels(FACE, "input", "restored", "--scale 0.5", "--scale auto"))
-        draw("keep_grain", panels(SMOOTH, "input", "restored", "--keep-grain"))
 
         titles = [
             f"{row.blur_px:.1f} px: {'restored' if row.restored else 'passes'}"

@@ -14,6 +14,7 @@ from flowdeblur.training.optimization import (
     GroupsByFanIn,
     GroupsByName,
     Optimization,
+    one_cycle,
     polynomial,
     warmup_cosine,
 )
@@ -105,6 +106,26 @@ def test_the_released_codes_groups():
         if name.endswith("bias") and name.split(".")[1].startswith(("deconv", "up", "d_deconv"))
     }
     assert not any(named[name].requires_grad for name in frozen)
+
+
+def test_one_cycle_keeps_the_ratio_of_the_groups_rates():
+    rules = [{"names": ["bias"], "lr_factor": 0.1}]
+    schedule = functools.partial(one_cycle, total_steps=20)
+    recipe = Optimization(adam, schedule, GroupsByName(rules))
+    optimizer, scheduler = recipe.configure(torch.nn.Linear(1, 1))
+    rates = []
+    for _ in range(20):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+    assert max(rates) == pytest.approx([1e-3, 1e-4])
+    assert all(other == pytest.approx(0.1 * one) for one, other in rates)
+
+
+def test_a_misspelled_option_of_a_rule_is_refused():
+    recipe = Optimization(adam, groups=GroupsByName([{"names": ["bias"], "lr_facto": 0.1}]))
+    with pytest.raises(UserError, match="rules: lr_facto: no option of Adam"):
+        recipe.configure(torch.nn.Linear(1, 1))
 
 
 def test_a_rule_without_names_is_refused():

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from flowdeblur.errors import UserError
 from flowdeblur.networks.initialization import fan_in
@@ -37,9 +37,17 @@ class Optimization:
         self._optimizer, self._scheduler, self._groups = optimizer, scheduler, groups
 
     def configure(self, module: nn.Module) -> tuple[Optimizer, LRScheduler | None]:
-        """Create optimizer and scheduler for the trainable parameters of ``module``."""
+        """Create optimizer and scheduler for the trainable parameters of ``module``.
+
+        Raises:
+            UserError: a group has an option that the optimizer does not know.
+        """
         optimizer = self._optimizer((self._groups or one_group)(module))
+        known = {*optimizer.defaults, "params", "lr_factor"}
         for group in optimizer.param_groups:
+            if unknown := sorted(group.keys() - known):
+                name = type(optimizer).__name__
+                raise UserError(f"parameter_groups.rules: {unknown[0]}: no option of {name}")
             group["lr"] *= group.pop("lr_factor", 1.0)
         return optimizer, None if self._scheduler is None else self._scheduler(optimizer)
 
@@ -134,6 +142,18 @@ def warmup_cosine(
     # A function is not saved with the scheduler's state, so that a run may resume with another
     # budget.
     return LambdaLR(optimizer, factor)
+
+
+def one_cycle(optimizer: Optimizer, total_steps: int, **options: Any) -> OneCycleLR:
+    """torch's one-cycle schedule, with the learning rate of each group as its peak.
+
+    Args:
+        optimizer: its learning rates are the peaks.
+        total_steps: steps of the run.
+        options: see ``torch.optim.lr_scheduler.OneCycleLR``.
+    """
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, peaks, total_steps, **options)
 
 
 def polynomial(optimizer: Optimizer, last_step: int, power: float = 1.0) -> LambdaLR:

@@ -95,9 +95,13 @@ class Task(L.LightningModule):
         terms = self.losses(batch, self.training_forward(batch, keep_rnn_weights=keep))
         if not torch.isfinite(terms["total"]):
             self._suspects += batch["key"]
-        self._terms.append(torch.stack(list(terms.values())).detach())
+        logged = dict(sorted(terms.items()))
+        if self.objective.end_point is not None and self.network.flow_offsets:
+            # A mixture has batches without true flow, but all processes must log the same terms.
+            logged = {"end_point": torch.zeros_like(terms["total"]), **logged}
+        self._terms.append(torch.stack(list(logged.values())).detach())
         if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
-            self._log_terms(list(terms))
+            self._log_terms(list(logged))
         return terms["total"]
 
     def _log_terms(self, names: list[str]) -> None:
@@ -106,6 +110,8 @@ class Task(L.LightningModule):
         self._terms = []
         values = dict(zip(names, mean, strict=True))
         loss = values.pop("total")
+        if values.get("end_point") == 0:
+            del values["end_point"]  # no sample of this step has true flow
         if not torch.isfinite(loss):  # the same in all processes, so that none waits for another
             samples = ", ".join(self._suspects) or "see the log of the other rank"
             raise RuntimeFailureError(
