@@ -145,7 +145,7 @@ def warmup_cosine(
 
 
 def one_cycle(optimizer: Optimizer, total_steps: int, **options: Any) -> OneCycleLR:
-    """torch's one-cycle schedule, with the learning rate of each group as its peak.
+    """One-cycle schedule of torch, with the learning rate of each group as its peak.
 
     Args:
         optimizer: its learning rates are the peaks.
