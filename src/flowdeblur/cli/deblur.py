@@ -83,6 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _collect(arguments: argparse.Namespace, clips: Sequence[InputClip], settings: Settings) -> int:
     """Restore many clips into a folder; one that fails stops no other."""
     from flowdeblur.devices import find_device
+    from flowdeblur.video.compare import comparison_path
     from flowdeblur.video.deblur import DeblurJob
     from flowdeblur.video.outputs import collect, is_finished
     from flowdeblur.weights import load
@@ -92,9 +93,8 @@ def _collect(arguments: argparse.Namespace, clips: Sequence[InputClip], settings
             raise UserError(f"--{option.replace('_', '-')}: works on one clip; name a single IN")
     index, count = arguments.shard or (1, 1)
     targets = collect(Path(arguments.output), clips, settings.encoding())
-    if (compare := settings.compare) is not None:
-        drawn = (each.with_name(f"{each.stem}.{compare}{each.suffix}") for each in targets)
-        for path in targets.keys() & drawn:
+    if settings.compare is not None:
+        for path in targets.keys() & {comparison_path(each, settings.compare) for each in targets}:
             raise UserError(f"{path}: is a result and a comparison; rename {targets[path].path}")
     find_device(settings.device)
     network = load(arguments.weights, allow=arguments.allow)
@@ -129,7 +129,8 @@ def _preview(arguments: argparse.Namespace, clip: InputClip, settings: Settings)
     from flowdeblur.explain.preview import write_preview
     from flowdeblur.weights import load
 
-    _refuse(arguments, ("explain", "blur_csv", "compare", "verify", "compile"), "--preview")
+    ignored = ("explain", "frames", "duty_cycle", "blur_csv", "compare", "verify", "compile")
+    _refuse(arguments, ignored, "--preview")
     folder = Path(arguments.output)
     read = {clip.path.resolve(), *(each.parent.resolve() for each in clip.images)}
     if folder.resolve() in read:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -46,6 +47,11 @@ COMPARISONS: dict[str, Comparison] = {
     "wipe": wipe,
     "input": unchanged,
 }
+
+
+def comparison_path(output: Path, kind: str) -> Path:
+    """Path of a comparison video: beside the output, named after its kind (``out.side.mp4``)."""
+    return output.with_name(f"{output.stem}.{kind}{output.suffix}")
 
 
 def compared_size(comparison: Comparison, size: tuple[int, int]) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from flowdeblur.networks.inference import compiled, prepare, runs_in_strips, til
 from flowdeblur.types import Network
 from flowdeblur.video.background import reading_ahead, writing_behind
 from flowdeblur.video.clip import Frame, FrameReader
-from flowdeblur.video.compare import compared_size
+from flowdeblur.video.compare import compared_size, comparison_path
 from flowdeblur.video.controls import FrameRange
 from flowdeblur.video.inputs import InputClip, find_sources
 from flowdeblur.video.journal import origin
@@ -164,8 +164,7 @@ class DeblurJob:
         """The comparison video beside the output; None without one."""
         if self.settings.compare is None:
             return None
-        path = self.output.path
-        return path.with_name(f"{path.stem}.{self.settings.compare}{path.suffix}")
+        return comparison_path(self.output.path, self.settings.compare)
 
     def run(self, network: Network, progress: OnProgress | None = None) -> Report:
         """Restore the clip; arguments and errors as of :func:`deblur`."""
@@ -188,7 +187,7 @@ class DeblurJob:
             report.difference = tile_difference(network, to_window_tensor(window, device), tile)
         identity = settings.identity(dtype)
         done = self.output.begin(origin(reader, network, *identity))
-        started, ahead, times = time.perf_counter(), batch + 1, [Fraction(0)] * 2
+        started, ahead, first, last = time.perf_counter(), batch + 1, Fraction(0), Fraction(0)
         with (
             self._writing(report) as sink,
             writing_behind(sink, ahead) as write,
@@ -206,7 +205,8 @@ class DeblurJob:
             )
             for result in counted(results, reader.expected, len(done), progress or _silent):
                 write(result)
-                times = [times[0] if report.frames else result.before.time, result.before.time]
+                last = result.before.time
+                first = first if report.frames else last
                 report.frames += 1
                 report.restored += result.restored
                 if result.blur is not None:
@@ -217,7 +217,7 @@ class DeblurJob:
             wanted = controls.range
             if isinstance(wanted, FrameRange) and not done:
                 # Known before the work where the clip says how long it is.
-                wanted.check_end(reader.path, report.frames, times[1] - times[0])
+                wanted.check_end(reader.path, report.frames, last - first)
         if settings.blur_csv is not None:
             write_text(Path(settings.blur_csv), blur_table(report.blurs))
         report.seconds = time.perf_counter() - started
