@@ -163,6 +163,30 @@ def test_the_released_codes_recipe():
     assert settings["model"]["padding"] == "constant"
 
 
+@pytest.mark.parametrize("recipe", options("experiment"))
+def test_a_group_chosen_beside_a_recipe_is_not_overwritten_by_it(recipe):
+    """The recipe may still set values that every option of the group has, such as optimizer.lr."""
+    needs = NEEDS.get(f"experiment/{recipe}", [])
+    groups = {"scheduler": "exponential", "objective": "flow_warping", "optimizer": "paper"}
+    groups |= {"callbacks": "default", "init": "near_identity", "parameter_groups": "slow_flow"}
+    chosen = [f"{group}={option}" for group, option in groups.items()]
+    with_recipe = plain(compose_config(f"experiment={recipe}", *chosen, *needs))
+    without = plain(compose_config(*chosen))
+    shared = {"optimizer.lr", "optimizer.weight_decay"}
+    for group in groups:
+        assert leaves(with_recipe[group], group, shared) == leaves(without[group], group, shared)
+
+
+def leaves(node, key, omitted):
+    if not isinstance(node, dict):
+        return {} if key in omitted else {key: node}
+    return {
+        name: value
+        for child, inner in node.items()
+        for name, value in leaves(inner, f"{key}.{child}", omitted).items()
+    }
+
+
 BAD = [
     ({"objective.warping.wieght": 2}, r"objective.warping.wieght: .*did you mean weight"),
     ({"objective.warping.weight": "much"}, r"objective.warping.weight: expected float, got 'much'"),
