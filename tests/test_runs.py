@@ -33,6 +33,15 @@ def test_the_same_run_may_resume(folder):
     folder.begin(config("trainer.max_steps=5000", "trainer.accelerator=cpu", "callbacks=ema"))
 
 
+def test_a_schedule_keeps_its_length_or_follows_the_budget(folder):
+    longer = "trainer.max_steps=300000"
+    folder.begin(config("experiment=svrnn"))  # the schedule and the budget have 200,000 steps
+    folder.check(config("experiment=svrnn", longer))
+    folder.check(config("experiment=svrnn", longer, "scheduler.last_step=300000"))
+    with pytest.raises(UserError, match="last_step=200000, not 250000"):
+        folder.check(config("experiment=svrnn", longer, "scheduler.last_step=250000"))
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

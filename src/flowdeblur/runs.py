@@ -164,7 +164,10 @@ class RunFolder:
         """
         if self.config.exists():
             earlier = modern(yaml.safe_load(self.config.read_text()) or {})
+            follow = _follow_budget(earlier, config)
             for key, old, new in _differences(_identity(earlier), _identity(config)):
+                if key in follow:
+                    continue
                 raise UserError(
                     f"{self.path} holds a run with {key}={old}, not {new}: "
                     "choose another hydra.run.dir, or delete it"
@@ -245,15 +248,18 @@ def _locked(descriptor: int) -> bool:
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The sections of ``SAME_RUN``; a schedule may follow the budget, which may change."""
-    sections = {key: config.get(key) or None for key in SAME_RUN} | {"seed": config.get("seed")}
-    budget = config.get("trainer", {}).get("max_steps")
-    if isinstance(scheduler := sections["scheduler"], Mapping):
-        sections["scheduler"] = {
-            key: "trainer.max_steps" if value == budget else value
-            for key, value in scheduler.items()
-        }
-    return sections
+    return {key: config.get(key) or None for key in SAME_RUN} | {"seed": config.get("seed")}
+
+
+def _follow_budget(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """Keys of the schedule that have changed with the budget, as they may."""
+    schedules = [config.get("scheduler") or {} for config in (old, new)]
+    budgets = tuple(config.get("trainer", {}).get("max_steps") for config in (old, new))
+    return {
+        f"scheduler.{key}"
+        for key in schedules[0]
+        if (schedules[0][key], schedules[1].get(key)) == budgets
+    }
 
 
 def _differences(

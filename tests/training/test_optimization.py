@@ -13,8 +13,8 @@ from flowdeblur.errors import UserError
 from flowdeblur.training.optimization import (
     GroupsByFanIn,
     GroupsByName,
+    OneCycle,
     Optimization,
-    one_cycle,
     polynomial,
     warmup_cosine,
 )
@@ -110,7 +110,7 @@ def test_the_released_codes_groups():
 
 def test_one_cycle_keeps_the_ratio_of_the_groups_rates():
     rules = [{"names": ["bias"], "lr_factor": 0.1}]
-    schedule = functools.partial(one_cycle, total_steps=20)
+    schedule = functools.partial(OneCycle, total_steps=20)
     recipe = Optimization(adam, schedule, GroupsByName(rules))
     optimizer, scheduler = recipe.configure(torch.nn.Linear(1, 1))
     rates = []
@@ -120,6 +120,24 @@ def test_one_cycle_keeps_the_ratio_of_the_groups_rates():
         scheduler.step()
     assert max(rates) == pytest.approx([1e-3, 1e-4])
     assert all(other == pytest.approx(0.1 * one) for one, other in rates)
+
+
+def test_one_cycle_resumes_with_another_budget():
+    def start(steps):
+        recipe = Optimization(adam, functools.partial(OneCycle, total_steps=steps))
+        return recipe.configure(torch.nn.Linear(1, 1))
+
+    def rate_at(optimizer, scheduler, step):
+        while scheduler.last_epoch < step:
+            optimizer.step()
+            scheduler.step()
+        return optimizer.param_groups[0]["lr"]
+
+    short, long, resumed = start(20), start(40), start(40)
+    rate_at(*short, 19)
+    for old, new in zip(short, resumed, strict=True):
+        new.load_state_dict(old.state_dict())
+    assert rate_at(*resumed, 39) == rate_at(*long, 39)
 
 
 def test_a_misspelled_option_of_a_rule_is_refused():

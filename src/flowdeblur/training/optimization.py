@@ -144,16 +144,25 @@ def warmup_cosine(
     return LambdaLR(optimizer, factor)
 
 
-def one_cycle(optimizer: Optimizer, total_steps: int, **options: Any) -> OneCycleLR:
+class OneCycle(OneCycleLR):
     """One-cycle schedule of torch, with the learning rate of each group as its peak.
+
+    A run that resumes with another budget follows the cycle of the new budget.
 
     Args:
         optimizer: its learning rates are the peaks.
         total_steps: steps of the run.
         options: see ``torch.optim.lr_scheduler.OneCycleLR``.
     """
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    return OneCycleLR(optimizer, peaks, total_steps, **options)
+
+    def __init__(self, optimizer: Optimizer, total_steps: int, **options: Any) -> None:
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        super().__init__(optimizer, peaks, total_steps, **options)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the position in the cycle, but not its length."""
+        length = {"total_steps", "_schedule_phases"}
+        super().load_state_dict({k: v for k, v in state_dict.items() if k not in length})
 
 
 def polynomial(optimizer: Optimizer, last_step: int, power: float = 1.0) -> LambdaLR:
