@@ -17,7 +17,7 @@ def nested(key, value):
 @pytest.mark.parametrize("key", RANGES)
 def test_the_ends_of_a_range_are_inside(key):
     low, high = RANGES[key]
-    for value in (low, high if high < math.inf else 1e30):
+    for value in (low, high if high < math.inf else 10**30):
         check_ranges(nested(key, value))
         check_ranges(nested(key, [low, value]))
     check_ranges(nested(key, None))
@@ -34,7 +34,7 @@ def test_numbers_are_finite(value):
         check_ranges({"objective": {"warping": {"weight": value}}})
 
 
-INTERVALS = [(1, 1), (500, 1), (0.5, 1), (1.0, 1), (0, 0), (2.5, 0), (0.0, 0), (-3, 0)]
+INTERVALS = [(1, 1), (500, 1), (0.5, 0), (1.0, 0), (0, 0), (2.5, 0), (0.0, 0), (-3, 0)]
 
 
 @pytest.mark.parametrize(("value", "fits"), INTERVALS)
@@ -43,5 +43,5 @@ def test_the_interval_of_validations(value, fits):
     if fits:
         check_ranges(settings)
     else:
-        with pytest.raises(UserError, match=r"trainer.val_check_interval: must be a number of"):
+        with pytest.raises(UserError, match=r"^trainer.val_check_interval: must be"):
             check_ranges(settings)

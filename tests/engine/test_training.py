@@ -57,6 +57,19 @@ def test_a_model_is_chosen_by_name(run):
     assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["width"] == 4
 
 
+def test_plateau_reads_the_score_of_every_validation(run):
+    """No score is better by 100 dB than the one before: each halves the rate but the first."""
+    status, folder = run(
+        *("scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=100"),
+        *("+scheduler.threshold_mode=abs", "optimizer.lr=1e-3", "trainer.max_steps=8"),
+        "trainer.val_check_interval=2",
+    )
+    assert status == 0
+    with (folder / "csv" / "version_0" / "metrics.csv").open() as file:
+        rates = [float(each) for row in csv.DictReader(file) if (each := row["lr-AdamW"])]
+    assert rates == [1e-3] * 4 + [5e-4] * 2 + [2.5e-4] * 2
+
+
 @pytest.mark.parametrize("part", ["network", "flow"])
 def test_weights_of_a_narrower_network_are_widened(run, finished, part):
     """At the width of the file and at another one, without learning: the same scores."""

@@ -46,6 +46,7 @@ RANGES = {
     "trainer.max_steps": Range(1, 2**53),
     "trainer.num_nodes": Range(1, MAX_PROCESSES),
     "trainer.num_sanity_val_steps": Range(0),
+    "trainer.val_check_interval": Range(1),
 }
 """By key; each element of a list is checked. A value of null or a text is not."""
 
@@ -63,12 +64,9 @@ def check_ranges(settings: Mapping[str, Any]) -> None:
         if allowed is not None and not allowed.low <= value <= allowed.high:
             raise UserError(f"{key}: must be {allowed}, got {value}")
     interval = settings.get("trainer", {}).get("val_check_interval")
-    if isinstance(interval, int | float) and not (
-        interval >= 1 if isinstance(interval, int) else 0 < interval <= 1
-    ):
+    if isinstance(interval, float):
         raise UserError(
-            "trainer.val_check_interval: must be a number of steps from 1, or a share of the run "
-            f"above 0.0 and up to 1.0, got {interval}"
+            f"trainer.val_check_interval: must be a whole number of steps, got {interval}"
         )
 
 
