@@ -162,6 +162,13 @@ def test_several_clips_become_a_folder_and_finished_ones_are_skipped(run, severa
     assert network.calls == 11
 
 
+def test_the_codec_of_several_is_that_of_the_videos_among_them(run, several, tmp_path):
+    assert run(several / "a.mp4", several / "d", tmp_path / "out", "--codec", "hevc")[0] == 0
+    assert counts(tmp_path / "out") == {"a.mp4": 2, "d": 2}
+    with av.open(str(tmp_path / "out" / "a.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "hevc"
+
+
 def test_a_pattern_and_a_list_make_a_folder_even_of_one(run, several, tmp_path, monkeypatch):
     assert run(f"{several}/a*.mp4", tmp_path / "out")[0] == 0
     assert counts(tmp_path / "out") == {"a.mp4": 2}

@@ -75,6 +75,14 @@ def mistakes():
             ["in.mp4", "o.mkv", "--codec", "ffv1", "--crf", "3"],
             "--crf: ffv1 has no such",
         ),
+        "codec of images": (
+            ["in.mp4", "out", "--codec", "hevc"],
+            "--codec: out is not a video; name one as OUT",
+        ),
+        "quality of an image": (
+            ["a.png", "b.png", "--crf", "3"],
+            "--crf: b.png is not a video; name one as OUT",
+        ),
         "sound": (
             ["pcm.mkv", "out.m4v"],
             "out.m4v: this kind of file cannot contain pcm_s16le sound",

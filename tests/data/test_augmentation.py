@@ -228,6 +228,12 @@ def test_scales_that_do_not_shrink_are_refused(scale):
         ShrunkCrop((8, 8), scale)
 
 
+@pytest.mark.parametrize("scale", [(0.0, 1.0), (1.5, 0.5)])
+def test_scales_of_a_turned_crop_ascend(scale):
+    with pytest.raises(UserError, match=r"data.crop.scale=.* must ascend, above 0$"):
+        TurnedCrop((8, 8), scale)
+
+
 @pytest.mark.parametrize("crop", [Crop, ShrunkCrop, TurnedCrop])
 def test_too_small_frames_are_named(crop):
     with pytest.raises(UserError, match=r"data.patch is 128x64.*clip/0 has only 96x120"):

@@ -121,6 +121,7 @@ def test_highlights_grow_smoothly_from_nine_tenths_of_white():
     ("settings", "message"),
     [
         ({"share": 1.5}, r"CameraDegradation.share=1.5: must be from 0 to 1"),
+        ({"jpeg": (60, 120)}, r"CameraDegradation.jpeg=\[60, 120\]: must ascend, from 1 to 100"),
         ({"noise": (0.2, 0.1)}, r"CameraDegradation.noise=\[0.2, 0.1\]: must ascend"),
         ({"gain": (0, 1)}, r"CameraDegradation.gain=\[0, 1\]: must ascend, from 0.01"),
     ],
@@ -128,3 +129,9 @@ def test_highlights_grow_smoothly_from_nine_tenths_of_white():
 def test_settings_out_of_range(settings, message):
     with pytest.raises(UserError, match=message):
         CameraDegradation(**settings)
+
+
+@pytest.mark.parametrize("sigma", [(0.0, 1.0), (1.0, 0.5)])
+def test_sigmas_of_soft_focus_ascend(sigma):
+    with pytest.raises(UserError, match=r"SoftFocus.sigma=.*: must ascend, from 0.01"):
+        SoftFocus(1.0, sigma)

@@ -16,6 +16,7 @@ from flowdeblur.video.clip import Frame
 from flowdeblur.video.codecs import FFV1, HEVC, PRORES, Encoding
 from flowdeblur.video.colour import Colour
 from flowdeblur.video.reader import VideoReader
+from flowdeblur.video.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,22 @@ def test_deep_frames_in_h264_are_announced(tmp_path, caplog):
 def test_options_that_a_codec_has_not_are_refused(option):
     with pytest.raises(UserError, match=rf"--{option}: prores has no such setting; leave it out"):
         Encoding(PRORES, **{option: 1})
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"codec": "av1"}, "--codec av1: choose one of h264, hevc, prores, ffv1"),
+        ({"crf": 99}, "--crf 99: must be from 0 to 51"),
+        ({"preset": "slowest"}, "--preset slowest: choose one of ultrafast, "),
+        ({"fps": "x"}, "--fps x: must be a number above 0, as 24 or 30000/1001"),
+        ({"fps": 0}, "--fps 0: must be a number above 0"),
+        ({"fps": "1/0"}, "--fps 1/0: must be a number above 0"),
+    ],
+)
+def test_settings_of_a_video_are_checked_before_anything_is_read(setting, message):
+    with pytest.raises(UserError, match=message):
+        Settings(**setting)
 
 
 def test_a_slower_preset_is_handed_on():

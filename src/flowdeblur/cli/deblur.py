@@ -106,7 +106,8 @@ def _collect(arguments: argparse.Namespace, clips: Sequence[InputClip], settings
             continue
         try:
             target = f"{path}{os.sep if clip.path.is_dir() else ''}"
-            _finish(DeblurJob.open(clip, target, settings), network)
+            chosen = settings if clip.is_video else settings.for_images()
+            _finish(DeblurJob.open(clip, target, chosen), network)
         except (FlowdeblurError, OSError) as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)

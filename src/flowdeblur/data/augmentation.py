@@ -112,6 +112,9 @@ class TurnedCrop:
         size: (H, W) of the result.
         scale: range of the factor by which the image is enlarged, drawn log-uniformly.
         degrees: rotation is drawn uniformly from -degrees .. degrees.
+
+    Raises:
+        UserError: ``scale`` is no such range.
     """
 
     def __init__(
@@ -119,6 +122,8 @@ class TurnedCrop:
     ) -> None:
         self.height, self.width = size
         self.scale, self.degrees = scale, degrees
+        if not 0 < scale[0] <= scale[1]:
+            raise UserError(f"data.crop.scale={list(scale)} must ascend, above 0")
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Cut a window out of ``sample``, inside the image wherever one fits."""

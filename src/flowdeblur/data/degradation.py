@@ -7,6 +7,8 @@ frame. Only the noise itself differs. They come last, after the crop and after c
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from kornia.filters import gaussian_blur2d
@@ -29,10 +31,14 @@ class SoftFocus:
     Args:
         share: share of the samples that are softened.
         sigma: range of the standard deviation, in pixels.
+
+    Raises:
+        UserError: a value is out of its range.
     """
 
     def __init__(self, share: float = 0.1, sigma: Range = (0.4, 1.2)) -> None:
         _require_share("SoftFocus.share", share)
+        _require_range("SoftFocus.sigma", sigma, 0.01)
         self.share, self.sigma = share, sigma
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -81,16 +87,10 @@ class CameraDegradation:
     ) -> None:
         _require_share("CameraDegradation.share", share)
         _require_share("CameraDegradation.jpeg_share", jpeg_share)
-        for name, (low, high), least in (
-            ("gain", gain, 0.01),
-            ("noise", noise, 0.0),
-            ("gamma", gamma, 0.5),
-            ("jpeg", jpeg, 1),
-        ):
-            if not least <= low <= high:
-                raise UserError(
-                    f"CameraDegradation.{name}=[{low:g}, {high:g}]: must ascend, from {least:g}"
-                )
+        _require_range("CameraDegradation.gain", gain, 0.01)
+        _require_range("CameraDegradation.noise", noise, 0.0)
+        _require_range("CameraDegradation.gamma", gamma, 0.5)
+        _require_range("CameraDegradation.jpeg", jpeg, 1, 100)
         self.share, self.gain, self.noise, self.gamma = share, gain, noise, gamma
         self.jpeg, self.jpeg_share = jpeg, jpeg_share
 
@@ -151,6 +151,13 @@ def _response(light: NDArray[np.float64], gamma: float) -> NDArray[np.uint8]:
 
 def _look_up(table: NDArray[np.uint8], image: Tensor) -> Tensor:
     return torch.from_numpy(table[image.numpy()])
+
+
+def _require_range(name: str, limits: Range, least: float, most: float = math.inf) -> None:
+    low, high = limits
+    if not least <= low <= high <= most:
+        end = "" if most == math.inf else f" to {most:g}"
+        raise UserError(f"{name}=[{low:g}, {high:g}]: must ascend, from {least:g}{end}")
 
 
 def _require_share(name: str, share: float) -> None:

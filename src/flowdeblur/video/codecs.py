@@ -74,6 +74,12 @@ FFV1 = _FFV1("ffv1", "ffv1", (".mkv",))
 
 CODECS = (H264, HEVC, PRORES, FFV1)
 
+PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow"),
+)
+"""Of x264 and x265, the fastest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -82,10 +88,10 @@ class Encoding:
     Args:
         codec: one of ``CODECS``.
         crf: constant rate factor, 0 (best, largest) to 51; None for the codec's own.
-        preset: of x264 and x265, ``ultrafast`` to ``veryslow``; slower ones make smaller files.
+        preset: one of ``PRESETS``; slower ones make smaller files.
 
     Raises:
-        UserError: the codec has no such setting.
+        UserError: the codec has no such setting, or the setting is out of range.
     """
 
     codec: Codec = H264
@@ -99,6 +105,11 @@ class Encoding:
                     raise UserError(
                         f"--{option}: {self.codec.name} has no such setting; leave it out"
                     )
+
+        if self.crf is not None and not 0 <= self.crf <= 51:
+            raise UserError(f"--crf {self.crf}: must be from 0 to 51")
+        if self.preset not in (*PRESETS, None):
+            raise UserError(f"--preset {self.preset}: choose one of {', '.join(PRESETS)}")
 
     @property
     def options(self) -> dict[str, str]:

@@ -146,9 +146,13 @@ class DeblurJob:
         if self.settings.range is not None:
             FrameRange.parse(self.settings.range).check(self.reader)
         overwrite, comparison = self.settings.overwrite, self.comparison_path
+        if not isinstance(self.output, VideoOutput):
+            for option in ("compare", "codec", "crf", "preset"):
+                if getattr(self.settings, option) is not None:
+                    raise UserError(
+                        f"--{option}: {self.output.path} is not a video; name one as OUT"
+                    )
         if comparison is not None:
-            if not isinstance(self.output, VideoOutput):
-                raise UserError(f"--compare: {self.output.path} is not a video; name one as OUT")
             check_free(comparison, self.reader.files, overwrite=overwrite)
         if self.settings.blur_csv is not None:
             table = Path(self.settings.blur_csv)

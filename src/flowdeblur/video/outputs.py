@@ -114,9 +114,15 @@ class ImageOutput:
 
 
 def choose_encoding(codec: str | None, crf: int | None, preset: str | None) -> Encoding:
-    """Find the codec of a name; H.264 without one."""
-    (chosen,) = (each for each in CODECS if each.name == (codec or H264.name))
-    return Encoding(chosen, crf, preset)
+    """Find the codec of a name; H.264 without one.
+
+    Raises:
+        UserError: no codec has this name, or it has no such setting.
+    """
+    by_name = {each.name: each for each in CODECS}
+    if codec is not None and codec not in by_name:
+        raise UserError(f"--codec {codec}: choose one of {', '.join(by_name)}")
+    return Encoding(by_name[codec or H264.name], crf, preset)
 
 
 def choose_output(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -90,6 +90,7 @@ class Settings:
             raise UserError(f"--batch {self.batch}: must be 1 or more")
         self.controls()
         self.encoding()
+        _ = self.rate
 
     def controls(self) -> Controls:
         """How frames are restored; made anew for each clip, because ``auto`` keeps a mean."""
@@ -109,6 +110,10 @@ class Settings:
         """How a video is written."""
         return choose_encoding(self.codec, self.crf, self.preset)
 
+    def for_images(self) -> Settings:
+        """The same, without what concerns videos only."""
+        return replace(self, codec=None, crf=None, preset=None)
+
     def comparison(self) -> Comparison | None:
         """What draws the comparison video."""
         return COMPARISONS[self.compare] if self.compare else None
@@ -116,7 +121,13 @@ class Settings:
     @property
     def rate(self) -> Fraction | None:
         """Frame rate of a video made from images."""
-        return None if self.fps is None else Fraction(str(self.fps))
+        try:
+            rate = None if self.fps is None else Fraction(str(self.fps))
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if rate is not None and rate <= 0:
+            raise UserError(f"--fps {self.fps}: must be a number above 0, as 24 or 30000/1001")
+        return rate
 
     def torch_dtype(self, device: torch.device) -> torch.dtype:
         """The precision on a device."""
