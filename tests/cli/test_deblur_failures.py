@@ -161,9 +161,10 @@ def test_an_interrupted_folder_is_resumed(run, clip, tmp_path):
     for name in kept:
         assert Image.open(output / name).size == (64, 48)
 
-    status, _, error = run(clip, output, "--no-cuts")
-    assert status == 2
-    assert "out: was begun with another input, weights or options; name another OUT" in error
+    for options in (["--no-cuts"], ["--ensemble", "2"], ["--strength", "0.5"], ["--range", "1-"]):
+        status, _, error = run(clip, output, *options)
+        assert status == 2
+        assert "out: was begun with another input, weights or options; name another OUT" in error
 
     network = Counting()
     status, said, _ = run(clip, output, network=network)
