@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
 import flowdeblur
-from flowdeblur import weights
 from flowdeblur.blur.dis_flow import DenseInverseSearch
 from flowdeblur.data import DataModule
 from flowdeblur.datasets.official.single_images import SingleImages
 from flowdeblur.devices import find_device
 from flowdeblur.engine.assembly import make_metrics
 from flowdeblur.engine.configuration import check_values, instantiate, plain
+from flowdeblur.engine.methods import choose_methods
+from flowdeblur.engine.request import Request
 from flowdeblur.errors import UserError
 from flowdeblur.evaluation.detection import DetectionComparison, DetectionF1
 from flowdeblur.evaluation.motion import MotionBins
@@ -33,81 +34,14 @@ from flowdeblur.evaluation.report import (
     table,
     warp_error_table,
 )
-from flowdeblur.evaluation.restorers import (
-    BlurryInput,
-    FromFolder,
-    FromNetwork,
-    Restorer,
-    RichardsonLucy,
-    SameFrame,
-    SharpFrame,
-)
+from flowdeblur.evaluation.restorers import FromFolder, SharpFrame
 from flowdeblur.evaluation.scorer import lower_is_better
 from flowdeblur.evaluation.scoring import Evaluation, Observer, choose, require_successive, score
 from flowdeblur.evaluation.temporal import WarpError
-from flowdeblur.files import filling, sha256, write_text
-from flowdeblur.networks.contract import require_network
-from flowdeblur.networks.ensemble import check_size
-from flowdeblur.networks.scales import choose_scale
-from flowdeblur.types import Network, Source
+from flowdeblur.files import filling, write_text
+from flowdeblur.types import Source
 from flowdeblur.video.images import write_image
 from flowdeblur.viz.detections import draw_detections
-
-
-@dataclass(frozen=True)
-class Request:
-    """The values at the root of ``conf/evaluate.yaml``.
-
-    Attributes:
-        weights: a weights file, a run folder, or a name.
-        allow: packages besides flowdeblur whose classes the weights file may name.
-        predictions: a folder of restored frames, instead of weights.
-        split: split of the data to score.
-        sharp: whether to score the sharp frames themselves too.
-        same_frame: whether the current frame is also restored from itself, given as all frames.
-        deconvolution: whether to also deconvolve along the predicted flow.
-        motion_bins: edges of the bins in pixels.
-        warp_error: whether to measure flicker.
-        scale: scales that the network restores at, coarse to fine; ``auto`` chooses for each frame.
-        ensemble: number of mirrored and turned views of a frame to take the mean of.
-        save_frames: whether to write the restored frames.
-        device: device to compute on; None uses the GPU if there is one.
-        seed: data may refer to it; scores do not depend on it.
-        run_dir: folder of the results.
-    """
-
-    weights: str | None
-    allow: Sequence[str]
-    predictions: str | None
-    split: Literal["train", "val", "test"]
-    sharp: bool
-    same_frame: bool
-    deconvolution: bool
-    motion_bins: Sequence[float]
-    warp_error: bool
-    save_frames: bool
-    scale: str | float | Sequence[float]
-    ensemble: int
-    device: str | None
-    seed: int
-    run_dir: str
-
-
-@dataclass(frozen=True)
-class Restoring:
-    """Methods to score.
-
-    Attributes:
-        methods: restorers by name.
-        facts: their origin, for ``metrics.json``.
-        frame_offsets: the frames that they read.
-        flow_offsets: the neighbours that flow is predicted to, or that true flow is wanted to.
-    """
-
-    methods: dict[str, Restorer]
-    facts: dict[str, Any]
-    frame_offsets: tuple[int, ...] = (0,)
-    flow_offsets: tuple[int, ...] = (1,)
 
 
 def evaluate(config: DictConfig) -> str:
@@ -139,7 +73,7 @@ def evaluate(config: DictConfig) -> str:
         for name, node in groups["protocols"].items()
     }
     device = find_device(request.device, "device=")
-    restoring = _restoring(request, groups["model"], device)
+    restoring = choose_methods(request, groups["model"], device)
 
     data: DataModule = instantiate(
         groups["data"],
@@ -219,61 +153,6 @@ def every_frame(source: Source) -> Source:
     # Sources that select frames are dataclasses of clips.
     whole: Source = replace(source, **changes) if changes else source  # type: ignore[type-var]
     return whole
-
-
-def _restoring(request: Request, model: Any, device: torch.device) -> Restoring:
-    if (request.weights is None) == (request.predictions is None):
-        raise UserError(
-            "weights: name a weights file or a run folder to restore with, or else "
-            "predictions=DIR, a folder of restored frames (one of the two)"
-        )
-    blurry: dict[str, Restorer] = {"blurry": BlurryInput(0)}
-    if request.predictions is not None:
-        unset = {"same_frame": False, "deconvolution": False, "save_frames": False, "scale": 1}
-        for key, value in (unset | {"ensemble": 1}).items():
-            if getattr(request, key) != value:
-                raise UserError(f"{key}: needs a network; leave it out with predictions=DIR")
-        root = Path(request.predictions).expanduser()
-        return Restoring({**blurry, "restored": FromFolder(root)}, {"predictions": str(root)})
-    assert request.weights is not None
-    path = weights.locate(request.weights)
-    network = _network(path, model, request.allow).to(device).eval()
-    current = network.current_index
-    methods: dict[str, Restorer] = {
-        "blurry": BlurryInput(current),
-        "restored": FromNetwork(
-            network,
-            choose_scale(request.scale, memory=0, option="scale="),
-            check_size(request.ensemble, "ensemble="),
-        ),
-    }
-    if request.same_frame:
-        if len(network.frame_offsets) == 1:
-            raise UserError(f"same_frame: the network of {path} reads a single frame anyway")
-        methods["same_frame"] = SameFrame(methods["restored"], current)
-    if request.deconvolution:
-        if not network.flow_offsets:
-            raise UserError(f"deconvolution: the network of {path} predicts no flow to follow")
-        signs = [1 if offset > 0 else -1 for offset in network.flow_offsets]
-        methods["deconvolved"] = RichardsonLucy(FromNetwork(network), signs, current)
-    facts = {
-        "weights": str(path),
-        "weights_sha256": sha256(path),
-        "scale": request.scale,
-        "ensemble": request.ensemble,
-        "parameters": sum(each.numel() for each in network.parameters()),
-    }
-    # The data may know the flow even if the network predicts none.
-    return Restoring(methods, facts, network.frame_offsets, network.flow_offsets or (1,))
-
-
-def _network(path: Path, model: Any, allow: Sequence[str]) -> Network:
-    """Rebuild the network as the file says, or as ``model`` does if it is set."""
-    if model is None:
-        return weights.load(path, allow=allow)
-    network = require_network(instantiate(model, "model"))
-    weights.load_into(network, weights.read(path)[0], path)
-    return network
 
 
 def _motion(evaluation: Evaluation) -> dict[str, Any] | None:

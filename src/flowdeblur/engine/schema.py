@@ -14,8 +14,8 @@ import yaml
 from hydra.utils import get_object
 
 from flowdeblur.engine.configuration import ROOT, argument_hints, config_dir
-from flowdeblur.engine.evaluation import Request as Evaluation
 from flowdeblur.engine.lesions import Request as Lesion
+from flowdeblur.engine.request import Request as Evaluation
 
 Schema = dict[str, Any]
 
