@@ -155,6 +155,13 @@ def test_a_preview_is_not_written_into_its_clip(run, folder, tmp_path):
     assert (status, "--blur-csv: does not go with --preview" in error) == (2, True)
 
 
+@pytest.mark.parametrize("option", [("--codec", "hevc"), ("--crf", "0"), ("--preset", "slow")])
+def test_a_preview_has_no_settings_of_a_video(run, folder, tmp_path, option):
+    status, _, error = run(folder, tmp_path / "out", "--preview", "1", *option)
+    assert (status, f"{option[0]}: does not go with --preview" in error) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("option", [("--preview", "2"), ("--shard", "1/2"), ("--verify",)])
 def test_options_that_pipes_cannot_have_are_refused(run, option):
     status, _, error = run("--raw", "64x48@25", "-", "-", *option)

@@ -43,5 +43,8 @@ def test_the_interval_of_validations(value, fits):
     if fits:
         check_ranges(settings)
     else:
-        with pytest.raises(UserError, match=r"^trainer.val_check_interval: must be"):
+        with pytest.raises(
+            UserError,
+            match=r"^trainer.val_check_interval: must be (1 or more|a whole number of steps), got",
+        ):
             check_ranges(settings)

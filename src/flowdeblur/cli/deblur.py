@@ -119,7 +119,8 @@ def _collect(arguments: argparse.Namespace, clips: Sequence[InputClip], settings
 def _refuse(arguments: argparse.Namespace, options: Sequence[str], beside: str) -> None:
     """Refuse options that would be ignored."""
     for option in options:
-        if getattr(arguments, option):
+        value = getattr(arguments, option)
+        if value is not None and value is not False:  # 0 is a value, too
             raise UserError(
                 f"--{option.replace('_', '-')}: does not go with {beside}; leave it out"
             )
@@ -131,7 +132,7 @@ def _preview(arguments: argparse.Namespace, clip: InputClip, settings: Settings)
     from flowdeblur.weights import load
 
     ignored = ("explain", "frames", "duty_cycle", "blur_csv", "compare", "verify", "compile")
-    _refuse(arguments, ignored, "--preview")
+    _refuse(arguments, (*ignored, "codec", "crf", "preset"), "--preview")
     folder = Path(arguments.output)
     read = {clip.path.resolve(), *(each.parent.resolve() for each in clip.images)}
     if folder.resolve() in read:

@@ -63,8 +63,9 @@ def choose_methods(request: Request, model: Any, device: torch.device) -> Restor
         )
     blurry: dict[str, Restorer] = {"blurry": BlurryInput(0)}
     if request.predictions is not None:
-        unset = {"same_frame": False, "deconvolution": False, "save_frames": False, "scale": 1}
-        for key, value in (unset | {"ensemble": 1}).items():
+        unset: dict[str, Any] = dict.fromkeys(("same_frame", "deconvolution", "save_frames"), False)
+        unset |= {"scale": 1, "ensemble": 1}
+        for key, value in unset.items():
             if getattr(request, key) != value:
                 raise UserError(f"{key}: needs a network; leave it out with predictions=DIR")
         root = Path(request.predictions).expanduser()
